@@ -1,0 +1,1 @@
+// Only here so that the compiler lets functions have no body.

@@ -1,0 +1,160 @@
+package difftest
+
+import (
+	"errors"
+	"fmt"
+	"go/parser"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// truths are the compiled mains of many calls in one program: the first argument chooses which. What
+// the compiler refuses is found by its own words: a call stands on a line of its own.
+type truths struct {
+	program string
+	calls   []string
+	imports map[string]string
+	wrong   map[int]string // what the compiler says about calls that it refuses
+}
+
+const firstCall = 4
+
+func (p *pkg) truths(t *testing.T, calls []string, imports map[string]string) *truths {
+	t.Helper()
+	truth := &truths{calls: calls, imports: imports, wrong: map[int]string{}}
+	for i, call := range calls {
+		if strings.Contains(call, "\n") {
+			t.Fatalf("%q has more than one line", call)
+		}
+		if _, err := parser.ParseExpr(call); err != nil {
+			truth.wrong[i] = err.Error()
+		}
+	}
+	dir, err := os.MkdirTemp(scratch, "truth-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.module(t, dir)
+	truth.program = filepath.Join(dir, "program")
+	statements := map[int]bool{}
+	for attempt := 0; ; attempt++ {
+		write(t, filepath.Join(dir, "main.go"), truth.source(p, statements))
+		words, ok := p.compile(dir, truth.program)
+		if ok {
+			return truth
+		}
+		if attempt == 6 || !truth.learn(words, statements) {
+			t.Fatalf("the truth of %s does not build: %s", p.path, words)
+		}
+	}
+}
+
+func (p *pkg) module(t *testing.T, dir string) {
+	t.Helper()
+	if p.standard {
+		write(t, filepath.Join(dir, "go.mod"), "module sky-island.invalid/artifact\n\ngo 1.26\n")
+		return
+	}
+	text, err := os.ReadFile(filepath.Join(p.tree, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "go.mod"), string(text))
+	if err := os.Symlink(filepath.Join(p.tree, "vendor"), filepath.Join(dir, "vendor")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *pkg) compile(dir, program string) (words string, ok bool) {
+	mode := "-mod=vendor"
+	if p.standard {
+		mode = "-mod=readonly"
+	}
+	c := exec.Command("go", "build", mode, "-trimpath", "-buildvcs=false", "-gcflags=-e", "-o", program, ".")
+	c.Dir = dir
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOPROXY=off", "GOWORK=off")
+	output, err := c.CombinedOutput()
+	return string(output), err == nil
+}
+
+// source has a function a call, each on its own line.
+func (truth *truths) source(p *pkg, statements map[int]bool) string {
+	var out strings.Builder
+	// The names are none that a package under test has: one is called fmt.
+	imports := "std_fmt \"fmt\"; std_os \"os\""
+	for name, path := range truth.imports {
+		imports += fmt.Sprintf("; %s %q", name, path)
+	}
+	fmt.Fprintf(&out, "package main\nimport (%s; %s %q)\n\n", imports, p.name, p.path)
+	for i, call := range truth.calls {
+		switch {
+		case truth.wrong[i] != "":
+			out.WriteString("\n")
+		case statements[i]:
+			fmt.Fprintf(&out, "func c%d() { %s.%s }\n", i, p.name, call)
+		default:
+			fmt.Fprintf(&out, "func c%d() { std_fmt.Print(%s.%s) }\n", i, p.name, call)
+		}
+	}
+	out.WriteString("var calls = map[string]func(){\n")
+	for i := range truth.calls {
+		if truth.wrong[i] == "" {
+			fmt.Fprintf(&out, "\t\"%d\": c%d,\n", i, i)
+		}
+	}
+	out.WriteString("}\nfunc main() { calls[std_os.Args[1]]() }\n")
+	out.WriteString("var _ = std_fmt.Print\n")
+	for name, used := range truth.imports {
+		fmt.Fprintf(&out, "var _ = %s.%s\n", name, anyOf[used])
+	}
+	return out.String()
+}
+
+// anyOf has a name of each standard package that calls here use.
+var anyOf = map[string]string{"time": "Now", "strings": "ToUpper", "math/rand": "Int", "os": "Args", "math": "Pi", "errors": "New"}
+
+var refusedLine = regexp.MustCompile(`(?m)^(?:\./)?main\.go:(\d+):\d+: (.*)$`)
+
+// learn takes from the compiler's words which calls it refuses, and which have no value.
+func (truth *truths) learn(words string, statements map[int]bool) bool {
+	learnt := false
+	for _, match := range refusedLine.FindAllStringSubmatch(words, -1) {
+		line, err := strconv.Atoi(match[1])
+		i := line - firstCall
+		if err != nil || i < 0 || i >= len(truth.calls) {
+			continue
+		}
+		learnt = true
+		if strings.Contains(match[2], "(no value) used as value") && !statements[i] {
+			statements[i] = true
+		} else {
+			truth.wrong[i] = match[2]
+		}
+	}
+	return learnt
+}
+
+// run gives the outcome of one call; ok is false where it does not compile.
+func (truth *truths) run(i int) (o outcome, ok bool) {
+	if truth.wrong[i] != "" {
+		return outcome{}, false
+	}
+	c, stdout, stderr := command(truth.program, strconv.Itoa(i))
+	err := c.Start()
+	if err == nil {
+		timer := time.AfterFunc(runTimeout, func() { _ = c.Process.Kill() })
+		err = c.Wait()
+		timer.Stop()
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return outcome{status: err.Error()}, true
+	}
+	return newOutcome(c, err, stdout.String(), stderr.String()), true
+}

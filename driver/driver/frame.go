@@ -1,0 +1,164 @@
+package driver
+
+import (
+	"encoding/binary"
+	"syscall"
+	"unsafe"
+)
+
+// The frames of src/pool/frame.h, on descriptor 3.
+const (
+	descriptor = 3
+	frameMax   = 4 << 20
+
+	frameReady    = 'R'
+	frameCall     = 'C'
+	frameResult   = 'V'
+	frameDeclined = 'D'
+	frameRefused  = 'E'
+
+	flagJSON  = 1
+	flagTyped = 2
+)
+
+// request is a CALL frame.
+type request struct {
+	flags    byte
+	deadline int64
+	name     string
+	rest     []byte
+}
+
+func (c request) json() bool  { return c.flags&flagJSON != 0 }
+func (c request) typed() bool { return c.flags&flagTyped != 0 }
+
+func ready() {
+	answer(frameReady, "")
+}
+
+// answer writes one frame. A server that is gone ends the program: there is no one to work for.
+func answer(kind byte, payload string) {
+	if len(payload) >= frameMax {
+		payload = payload[:frameMax-1]
+	}
+	frame := make([]byte, 5, 5+len(payload))
+	binary.LittleEndian.PutUint32(frame, uint32(1+len(payload)))
+	frame[4] = kind
+	frame = append(frame, payload...)
+	for len(frame) > 0 {
+		n, err := syscall.Write(descriptor, frame)
+		if err == nil {
+			frame = frame[n:]
+		} else if !again(err) {
+			syscall.Exit(1)
+		}
+	}
+}
+
+// again says whether a system call is worth another try. A descriptor that does not block is made to:
+// the program waits in the kernel, not in the runtime's poller.
+func again(err error) bool {
+	if err == syscall.EAGAIN {
+		return syscall.SetNonblock(descriptor, false) == nil
+	}
+	return err == syscall.EINTR
+}
+
+// first is where the frame is read: one read takes nearly every call whole.
+var first [4096]byte
+
+// receive waits for the call. What is no CALL frame ends the program, as does a server that is gone.
+func receive() request {
+	frame := first[:]
+	have := 0
+	for need := 4; have < need; {
+		n, err := syscall.Read(descriptor, frame[have:])
+		if err != nil {
+			if again(err) {
+				continue
+			}
+			syscall.Exit(1)
+		}
+		if n == 0 {
+			syscall.Exit(0)
+		}
+		have += n
+		if need == 4 && have >= 4 {
+			length := binary.LittleEndian.Uint32(frame)
+			if length == 0 || length > frameMax {
+				syscall.Exit(1)
+			}
+			need = 4 + int(length)
+			if need > len(frame) {
+				frame = append(make([]byte, 0, need), frame[:have]...)[:need]
+			}
+		}
+	}
+	length := binary.LittleEndian.Uint32(frame)
+	return decodeCall(frame[4 : 4+length])
+}
+
+func decodeCall(frame []byte) request {
+	r := reader{rest: frame}
+	if r.u8() != frameCall {
+		syscall.Exit(1)
+	}
+	c := request{flags: r.u8(), deadline: int64(r.u64())}
+	c.name = r.text(int(r.u16()))
+	c.rest = r.rest
+	if r.short {
+		syscall.Exit(1)
+	}
+	return c
+}
+
+// reader takes integers and texts off the front of a buffer; short tells that there was less than
+// asked for. Texts point into the buffer, which is never written again.
+type reader struct {
+	rest  []byte
+	short bool
+}
+
+func (r *reader) take(n int) []byte {
+	if n < 0 || n > len(r.rest) {
+		r.short = true
+		r.rest = nil
+		return nil
+	}
+	taken := r.rest[:n:n]
+	r.rest = r.rest[n:]
+	return taken
+}
+
+func (r *reader) u8() byte {
+	if b := r.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (r *reader) u16() uint16 {
+	if b := r.take(2); b != nil {
+		return binary.LittleEndian.Uint16(b)
+	}
+	return 0
+}
+
+func (r *reader) u32() uint32 {
+	if b := r.take(4); b != nil {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return 0
+}
+
+func (r *reader) u64() uint64 {
+	if b := r.take(8); b != nil {
+		return binary.LittleEndian.Uint64(b)
+	}
+	return 0
+}
+
+func (r *reader) text(n int) string {
+	b := r.take(n)
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}

@@ -1,0 +1,3 @@
+module skyisland/driver
+
+go 1.26

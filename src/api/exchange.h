@@ -1,0 +1,40 @@
+#pragma once
+
+/* exchange: what the api's files share of one request: its id, and its answers. Private to api. */
+
+#include "api/api.h"
+
+struct api {
+	struct api_setup setup;
+	bool draining;
+	bool loopback;
+	char id_prefix[17];     /* random, for request ids */
+	unsigned long requests;
+};
+
+/* Sets X-Request-Id: the client's where it is 1 to 64 plain characters, else ours. */
+void exchange_identify(struct api *api, struct http_exchange *x);
+
+struct problem {
+	int status;
+	const char *code;       /* stable, snake_case */
+	const char *fault;      /* "request", "function" or "platform" */
+	const char *stage;
+	const char *detail;
+	const json_t *extra;    /* members to add (nearest, output, exit_status …), or NULL */
+	unsigned retry_after;   /* seconds; 0: no such field */
+};
+
+/* Answers application/problem+json. */
+void problem_respond(struct http_exchange *x, const struct problem *p);
+/* A fault's status, code and whose it was; stage is kept as given. */
+struct problem problem_of(const struct fault *f, const char *stage);
+/* Answers 200 application/json. Steals body. */
+void json_respond(struct http_exchange *x, int status, json_t *body);
+
+/* POST /api/v1/function */
+void function_post(struct api *api, struct http_exchange *x);
+void function_gone(struct api *api, struct http_exchange *x);
+
+/* Text for JSON: what is not UTF-8 becomes U+FFFD. *clean says whether nothing was replaced. The caller frees. */
+char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean);

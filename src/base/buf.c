@@ -1,0 +1,148 @@
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *or_abort(void *p)
+{
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+void buf_limit(struct buf *b, size_t limit)
+{
+	b->limit = limit;
+}
+
+char *buf_reserve(struct buf *b, size_t more)
+{
+	if (more > SIZE_MAX / 2 - b->len)
+		abort();
+	size_t need = b->len + more + 1;
+	if (need > b->cap) {
+		size_t cap = b->cap < 64 ? 64 : b->cap;
+		while (cap < need)
+			cap *= 2;
+		b->data = or_abort(realloc(b->data, cap));
+		b->cap = cap;
+		b->data[b->len] = '\0';
+	}
+	return b->data + b->len;
+}
+
+void buf_append(struct buf *b, const void *data, size_t len)
+{
+	if (b->limit != 0 && (len > b->limit || b->len > b->limit - len)) {
+		b->overflowed = true;
+		return;
+	}
+	char *to = buf_reserve(b, len);
+	if (len > 0)
+		memcpy(to, data, len);
+	b->len += len;
+	b->data[b->len] = '\0';
+}
+
+void buf_puts(struct buf *b, const char *text)
+{
+	buf_append(b, text, strlen(text));
+}
+
+void buf_putc(struct buf *b, char c)
+{
+	buf_append(b, &c, 1);
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+	va_list ap;
+	va_list again;
+	va_start(ap, format);
+	va_copy(again, ap);
+	int len = vsnprintf(NULL, 0, format, ap);
+	va_end(ap);
+	if (len < 0)
+		abort();
+	char *text = or_abort(malloc((size_t)len + 1));
+	(void)vsnprintf(text, (size_t)len + 1, format, again);
+	va_end(again);
+	buf_append(b, text, (size_t)len);
+	free(text);
+}
+
+void buf_put_u16(struct buf *b, uint16_t v)
+{
+	unsigned char bytes[2] = {(unsigned char)v, (unsigned char)(v >> 8)};
+	buf_append(b, bytes, sizeof(bytes));
+}
+
+void buf_put_u32(struct buf *b, uint32_t v)
+{
+	buf_put_u16(b, (uint16_t)v);
+	buf_put_u16(b, (uint16_t)(v >> 16));
+}
+
+void buf_put_u64(struct buf *b, uint64_t v)
+{
+	buf_put_u32(b, (uint32_t)v);
+	buf_put_u32(b, (uint32_t)(v >> 32));
+}
+
+void buf_consume(struct buf *b, size_t n)
+{
+	if (n >= b->len) {
+		buf_clear(b);
+		return;
+	}
+	memmove(b->data, b->data + n, b->len - n + 1);
+	b->len -= n;
+}
+
+void buf_clear(struct buf *b)
+{
+	b->len = 0;
+	b->overflowed = false;
+	if (b->data != NULL)
+		b->data[0] = '\0';
+}
+
+void buf_finish(struct buf *b)
+{
+	free(b->data);
+	*b = (struct buf){0};
+}
+
+void *mem_alloc(size_t size)
+{
+	return or_abort(malloc(size == 0 ? 1 : size));
+}
+
+void *mem_zero(size_t count, size_t size)
+{
+	return or_abort(calloc(count == 0 ? 1 : count, size == 0 ? 1 : size));
+}
+
+char *mem_strdup(const char *text)
+{
+	return or_abort(strdup(text));
+}
+
+char *mem_strndup(const char *text, size_t len)
+{
+	return or_abort(strndup(text, len));
+}
+
+char *mem_printf(const char *format, ...)
+{
+	va_list ap;
+	char *text = NULL;
+	va_start(ap, format);
+	int len = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (len < 0)
+		abort();
+	return text;
+}

@@ -1,0 +1,136 @@
+/* sky-island doctor: what the host offers, tried by doing; what is missing; and whether anything was left behind. */
+
+#include "cli/cli.h"
+
+#include "base/buf.h"
+#include "base/defer.h"
+#include "base/proc.h"
+#include "node/node.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct tally {
+	unsigned failed, warned;
+};
+
+static void say(struct tally *t, const char *grade, const char *name, const char *what)
+{
+	t->failed += strcmp(grade, "fail") == 0;
+	t->warned += strcmp(grade, "warn") == 0;
+	(void)printf("%-5s %-12s %s\n", grade, name, what);
+}
+
+static void report_say(struct tally *t, char *report)
+{
+	char *save = NULL;
+	for (char *line = strtok_r(report, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+		char *name = strchr(line, '\t');
+		char *what = name != NULL ? strchr(name + 1, '\t') : NULL;
+		if (what == NULL)
+			continue;
+		*name++ = '\0';
+		*what++ = '\0';
+		say(t, line, name, what);
+	}
+}
+
+static unsigned entries(const struct node *n, const char *dir)
+{
+	unsigned count = 0;
+	defer_free char *path = node_path(n, "%s", dir);
+	defer_closedir DIR *d = opendir(path);
+	for (struct dirent *e = d != NULL ? readdir(d) : NULL; e != NULL; e = readdir(d))
+		count += e->d_name[0] != '.';
+	return count;
+}
+
+static void left_say(struct tally *t, struct node *n, bool running)
+{
+	char text[160];
+	defer_free char *path = node_path(n, "run/journal");
+	struct fault f = {0};
+	if (access(path, F_OK) < 0 || journal_open(&n->journal, path, n->plan.slots, &f) < 0) {
+		say(t, "ok", "left behind", "nothing: no jail was ever made here");
+		return;
+	}
+	unsigned slots = journal_used(&n->journal);
+	unsigned groups = jail_backend->count(&n->plan);
+	if (running) {
+		(void)snprintf(text, sizeof(text), "%u jail slots in use by the running server", slots);
+		say(t, "ok", "jails", text);
+	} else if (slots + groups + entries(n, "tmp") > 0) {
+		(void)snprintf(text, sizeof(text), "%u jail slots, %u control groups, %u files of a run that was killed; the next start clears them",
+			slots, groups, entries(n, "tmp"));
+		say(t, "warn", "left behind", text);
+	} else {
+		say(t, "ok", "left behind", "nothing");
+	}
+}
+
+/* Probing makes real jails: in a child, since an ordinary user becomes another one for it. */
+static void probe_say(struct tally *t, struct node *n)
+{
+	int out[2];
+	char text[8192];
+	size_t len = 0;
+	if (pipe(out) < 0)
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct buf report = {0};
+		struct fault f = {0};
+		if (jail_backend->enter(&n->plan, &f) < 0)
+			buf_printf(&report, "fail\tuser namespace\t%s\n", f.text);
+		else
+			(void)jail_backend->probe(&n->plan, &report, &f);
+		(void)!write(out[1], report.data, report.len);
+		_exit(0);
+	}
+	(void)close(out[1]);
+	for (ssize_t got; len < sizeof(text) - 1 && (got = read(out[0], text + len, sizeof(text) - 1 - len)) > 0;)
+		len += (size_t)got;
+	text[len] = '\0';
+	(void)close(out[0]);
+	(void)waitpid(pid, NULL, 0);
+	report_say(t, text);
+}
+
+static bool is_running(const struct node *n)
+{
+	defer_free char *path = node_path(n, "run/api.sock");
+	return access(path, F_OK) == 0 && entries(n, "run") > 0;
+}
+
+int cli_doctor(const struct cli *cli)
+{
+	struct node n;
+	struct buf faults = {0};
+	struct fault f = {0};
+	struct tally t = {0};
+	if (node_look(&n, cli->config_path, &faults, &f) < 0) {
+		int failed = cli_fail(&faults, &f);
+		buf_finish(&faults);
+		return failed;
+	}
+	defer_free char *toolchain = node_path(&n, "toolchain/%s", n.go_version);
+	defer_free char *base = node_path(&n, "base/etc/passwd");
+	const bool prepared = access(toolchain, F_OK) == 0 && access(base, F_OK) == 0;
+	say(&t, "ok", "state", n.state);
+	say(&t, prepared ? "ok" : "warn", "prepared", prepared ? n.go_version : "not yet: run sky-island -i, or start the server");
+	n.plan.limits[JAIL_EXEC] = (struct jail_limits){.memory = n.config.exec.memory, .pids = n.config.exec.pids, .tmp = n.config.exec.tmp};
+	n.plan.uid_base = n.user_mode ? 1000 : n.config.uid_base;
+	bool running = is_running(&n);
+	if (prepared)
+		probe_say(&t, &n);
+	left_say(&t, &n, running);
+	defer_free char *newuidmap = n.user_mode ? proc_find("newuidmap") : NULL;
+	if (n.user_mode && newuidmap == NULL)
+		say(&t, "warn", "uids", "newuidmap is missing (package uidmap): all jails share your own uid");
+	(void)printf("%s: %u failed, %u warnings\n", t.failed > 0 ? "calls cannot run here" : "calls can run here", t.failed, t.warned);
+	return t.failed > 0 ? 1 : 0;
+}

@@ -1,0 +1,41 @@
+#include "cli/cli.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "node/node.h"
+
+#include <stdio.h>
+
+int cli_fail(const struct buf *faults, const struct fault *f)
+{
+	if (faults != NULL && faults->len > 0)
+		(void)fprintf(stderr, "%s", faults->data);
+	(void)fprintf(stderr, "sky-island: %s\n", f->text);
+	return f->kind == FAULT_INPUT ? EXIT_CONFIGURATION : f->kind == FAULT_CONFLICT ? EXIT_UNAVAILABLE : 1;
+}
+
+static int prepare(struct node *n, const struct cli *cli)
+{
+	struct buf faults = {0};
+	struct fault f = {0};
+	int failed = 0;
+	if (node_open(n, cli->config_path, &faults, &f) < 0 || node_prepare(n, true, &f) < 0 || node_plan(n, &f) < 0)
+		failed = cli_fail(&faults, &f);
+	buf_finish(&faults);
+	return failed;
+}
+
+int cli_serve(const struct cli *cli)
+{
+	struct node n;
+	int failed = prepare(&n, cli);
+	if (failed == 0)
+		failed = supervisor_run(&n, -1);
+	return failed;
+}
+
+int cli_init(const struct cli *cli)
+{
+	struct node n;
+	return prepare(&n, cli);
+}

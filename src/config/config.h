@@ -1,0 +1,99 @@
+#pragma once
+
+/*
+ * config: the configuration, JSON, read whole, validated whole (all faults at once, each with its
+ * path and what is allowed), then const. Durations are nanoseconds here, sizes bytes. `{}` is
+ * valid: every field has a default.
+ */
+
+#include "base/buf.h"
+#include "base/fault.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CONFIG_MAX = 1 << 20 };
+
+/* What a jail of one kind may use. */
+struct config_limits {
+	uint64_t memory; /* bytes */
+	uint64_t pids;
+	uint64_t tmp;         /* bytes of /tmp */
+	uint64_t cpu_percent; /* of one cpu; 0: no limit */
+};
+
+struct config_pool {     /* network.ip4 */
+	char *name;      /* "default" for the original's single object */
+	char *interface; /* NULL: a bridge of ours */
+	char *start_addr, *end_addr, *mask;
+	char *gateway; /* never NULL: the subnet's first address where no interface is given */
+	char **dns;    /* NULL-terminated */
+};
+
+enum config_expressions {
+	CONFIG_EXPRESSIONS_OFF,
+	CONFIG_EXPRESSIONS_SIMPLE,
+	CONFIG_EXPRESSIONS_FULL
+};
+
+/* filesystem.type: where jails' trees live; auto is ZFS where zfs_dataset is there, else a
+ * directory. */
+enum config_filesystem {
+	CONFIG_FILESYSTEM_AUTO,
+	CONFIG_FILESYSTEM_ZFS,
+	CONFIG_FILESYSTEM_DIRECTORY
+};
+
+struct config {
+	/* where we listen */
+	char *listen;       /* "127.0.0.1" | address | "unix:PATH" */
+	unsigned http_port; /* 3280; 0: any free one, printed at start */
+	char **hostnames;   /* NULL-terminated */
+	bool open;
+	char *function_token;  /* NULL: none */
+	char *admin_api_token; /* NULL: made at start */
+	char *admin_token_header;
+	char *user; /* whom the server becomes where started as root; NULL: an unused uid */
+	/* what we build with */
+	char *release;          /* of FreeBSD's base; NULL: the host's */
+	char *go_version;       /* "1.26.8": always a toolchain of 1.21 or later */
+	char *base_sys_pkg_dir; /* NULL: none */
+	char *state_dir;
+	char *zfs_dataset; /* NULL: none */
+	bool compression;
+	enum config_filesystem filesystem_type;
+	struct {
+		char *goproxy, *gosumdb, *goprivate, *gonoproxy, *gonosumdb;
+		char *https_proxy, *no_proxy, *ssl_cert_file;
+	} modules; /* NULL: from the environment and `go env` at start */
+	bool cgo;  /* false */
+	enum config_expressions expressions;
+	/* what a call may use */
+	char *base_jail_dir;                                 /* NULL: under state_dir */
+	int64_t cache_default_expiration, cache_purge_after; /* ns */
+	int64_t build_timeout, exec_timeout;                 /* ns: 120 s, 5 s */
+	int64_t init_timeout, fetch_timeout;                 /* ns: 5 s, 120 s */
+	unsigned children_max, builds_max, uid_base;
+	bool proc;         /* jails.proc: /proc inside execution jails */
+	size_t output_max; /* bytes: 1 MiB */
+	struct config_limits exec, build;
+	struct config_pool *pools; /* pools_count of them */
+	size_t pools_count;
+	/* who is told */
+	char *statsd_host; /* NULL: off */
+	unsigned statsd_port;
+	char *log_level;     /* "info" */
+	struct buf warnings; /* lines about fields that name what is not there; for the log */
+};
+
+/* Reads and validates. On failure every fault is a line of *faults ("jails.exec_timeout: …\n") and
+ * f says how many there are (FAULT_INPUT). path NULL: the defaults. Secrets given as {"file":…} or
+ * {"env":…} are read here. */
+int config_load(struct config *c, const char *path, struct buf *faults, struct fault *f);
+int config_parse(
+	struct config *c, const char *text, size_t len, struct buf *faults, struct fault *f);
+void config_finish(struct config *c);
+
+/* True where `listen` is loopback or a unix socket. */
+bool config_is_loopback(const struct config *c);

@@ -1,0 +1,77 @@
+/* The rules that more than one field takes part in. */
+
+#include "config/config_field.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char go_default[] = "1.26.8";
+/* What the original's README and example publish: no secret. */
+static const char token_published[] = "asdfasdfasdfasdf";
+
+/* Toolchains that fetch and check themselves begin with 1.21; so do their three-part names. */
+static void go_version_settle(struct reading *r)
+{
+	struct config *c = r->config;
+	unsigned major = 0;
+	unsigned minor = 0;
+	int end = 0;
+	if (c->go_version == NULL || sscanf(c->go_version, "%4u.%4u%n", &major, &minor, &end) != 2)
+		return;
+	char *settled = NULL;
+	if (major < 1 || (major == 1 && minor < 21)) {
+		field_warn(r, "go_version", "%s is older than 1.21; %s is used", c->go_version,
+			go_default);
+		settled = mem_strdup(go_default);
+	} else if (c->go_version[end] == '\0') {
+		settled = mem_printf("%s.0", c->go_version);
+	}
+	if (settled == NULL)
+		return;
+	free(c->go_version);
+	c->go_version = settled;
+}
+
+static bool is_published(const char *token)
+{
+	return token != NULL && strcmp(token, token_published) == 0;
+}
+
+/* Who listens beyond loopback runs anybody's code unless calls need a token or the operator says
+ * that he means it. */
+static void listening_check(struct reading *r)
+{
+	const struct config *c = r->config;
+	if (c->listen == NULL || config_is_loopback(c))
+		return;
+	if (c->function_token == NULL && !c->open && !field_faulty(r, "function_token") &&
+		!field_faulty(r, "open"))
+		field_complain(r, "listen",
+			"found %s, which is beyond loopback, allowed: with function_token, or with "
+			"\"open\": true",
+			c->listen);
+	if (is_published(c->admin_api_token))
+		field_complain(r, "admin_api_token",
+			"found the token of the published example, allowed beyond loopback: one of "
+			"your own");
+	if (is_published(c->function_token))
+		field_complain(r, "function_token",
+			"found the token of the published example, allowed beyond loopback: one of "
+			"your own");
+}
+
+static void filesystem_check(struct reading *r)
+{
+	const struct config *c = r->config;
+	if (c->filesystem_type == CONFIG_FILESYSTEM_ZFS && c->zfs_dataset == NULL &&
+		!field_faulty(r, "filesystem.zfs_dataset"))
+		field_complain(r, "filesystem.type",
+			"found \"zfs\", allowed: with filesystem.zfs_dataset");
+}
+
+void rules_apply(struct reading *r)
+{
+	go_version_settle(r);
+	listening_check(r);
+	filesystem_check(r);
+}

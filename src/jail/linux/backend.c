@@ -1,0 +1,89 @@
+#include "jail/linux/linux.h"
+
+#include "base/defer.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct cgroups linux_cgroups;
+
+static int linux_prepare(struct jail_plan *plan, struct fault *f)
+{
+	char why[600];
+	cgroup_prepare(&linux_cgroups, plan->instance, why, sizeof(why));
+	if (linux_cgroups.version == 0)
+		log_warn("no control groups (%s): rlimits stand in for memory and pids", why);
+	return filter_prepare(f);
+}
+
+static void linux_finish(const struct jail_plan *plan)
+{
+	(void)plan;
+	if (linux_cgroups.version != 0)
+		cgroup_finish(&linux_cgroups);
+}
+
+static bool linux_out_of_memory(const struct jail_parts *parts)
+{
+	return parts->fd[PART_OOM] >= 0 && cgroup_oom_kills(parts->fd[PART_OOM]) > 0;
+}
+
+static int linux_listener(const struct jail_parts *parts)
+{
+	return parts->fd[PART_LISTENER];
+}
+
+static void say(struct buf *report, const char *grade, const char *name, const char *what)
+{
+	buf_printf(report, "%s\t%s\t%s\n", grade, name, what);
+}
+
+/* A slot of each kind that needs no source tree is made and removed: what a jail needs is tried, not looked up. */
+static int linux_probe(const struct jail_plan *plan, struct buf *report, struct fault *f)
+{
+	char why[600];
+	cgroup_prepare(&linux_cgroups, plan->instance, why, sizeof(why));
+	say(report, linux_cgroups.version != 0 ? "ok" : "warn", "cgroups", why);
+	if (filter_prepare(f) < 0) {
+		say(report, "fail", "seccomp", f->text);
+		return -1;
+	}
+	say(report, "ok", "seccomp", "filters compiled");
+	struct jail_parts parts;
+	unsigned slot = plan->slots; /* one past the last: nobody else's */
+	if (slot_create(plan, slot, JAIL_EXEC, 0, &parts, f) < 0) {
+		say(report, "fail", "namespaces", f->text);
+		return -1;
+	}
+	for (int i = 0; i < JAIL_PARTS; i++) {
+		if (parts.fd[i] >= 0)
+			(void)close(parts.fd[i]);
+	}
+	say(report, "ok", "namespaces", "user, mount, net, pid, ipc, uts, cgroup");
+	return slot_destroy(plan, slot, f);
+}
+
+static unsigned linux_count(const struct jail_plan *plan)
+{
+	struct cgroups groups;
+	cgroup_find(&groups, plan->instance);
+	return cgroup_count(&groups);
+}
+
+static const struct jail_backend backend = {
+	.name = "linux",
+	.enter = userns_enter,
+	.probe = linux_probe,
+	.prepare = linux_prepare,
+	.finish = linux_finish,
+	.create = slot_create,
+	.start = stub_start,
+	.out_of_memory = linux_out_of_memory,
+	.listener = linux_listener,
+	.destroy = slot_destroy,
+	.count = linux_count,
+};
+
+const struct jail_backend *const jail_backend = &backend;

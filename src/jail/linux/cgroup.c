@@ -1,0 +1,262 @@
+#include "jail/linux/cgroup.h"
+
+#include "base/clock.h"
+#include "base/defer.h"
+#include "base/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static const char *const v1_trees[CGROUP_TREES] = {"memory", "pids", "cpu"};
+
+/* The path of our own group in /proc/self/cgroup for a v1 controller, or v2's where controller is "". */
+static int own_path(const char *controller, char *path, size_t size)
+{
+	defer_free char *text = fs_read("/proc/self/cgroup", 65536, NULL, NULL);
+	if (text == NULL)
+		return -1;
+	char *save = NULL;
+	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+		char *names = strchr(line, ':');
+		char *where = names != NULL ? strchr(names + 1, ':') : NULL;
+		if (where == NULL)
+			continue;
+		*where++ = '\0';
+		names++;
+		bool hit = strcmp(names, controller) == 0;
+		char *names_save = NULL;
+		for (char *n = strtok_r(names, ",", &names_save); n != NULL && !hit; n = strtok_r(NULL, ",", &names_save))
+			hit = strcmp(n, controller) == 0;
+		if (!hit)
+			continue;
+		return snprintf(path, size, "%s", strcmp(where, "/") == 0 ? "" : where) < (int)size ? 0 : -1;
+	}
+	return -1;
+}
+
+static bool v2_usable(void)
+{
+	defer_free char *have = fs_read("/sys/fs/cgroup/cgroup.controllers", 4096, NULL, NULL);
+	return have != NULL && strstr(have, "memory") != NULL && strstr(have, "pids") != NULL;
+}
+
+void cgroup_find(struct cgroups *groups, const char *instance)
+{
+	char own[300];
+	*groups = (struct cgroups){0};
+	if (v2_usable()) {
+		if (own_path("", own, sizeof(own)) < 0)
+			return;
+		/* The supervisor of a running instance sits in …/sky-island-X/self: its parent is ours. */
+		char *tail = strstr(own, "/sky-island-");
+		if (tail != NULL)
+			*tail = '\0';
+		groups->version = 2;
+		groups->trees = 1;
+		(void)snprintf(groups->parent[0], sizeof(groups->parent[0]), "/sys/fs/cgroup%s/sky-island-%s", own, instance);
+		(void)snprintf(groups->home, sizeof(groups->home), "/sys/fs/cgroup%s/sky-island-%s/self", own, instance);
+		return;
+	}
+	for (unsigned i = 0; i < CGROUP_TREES; i++) {
+		if (own_path(v1_trees[i], own, sizeof(own)) < 0)
+			return;
+		(void)snprintf(groups->parent[i], sizeof(groups->parent[i]), "/sys/fs/cgroup/%s%s/sky-island-%s", v1_trees[i],
+			own, instance);
+	}
+	groups->version = 1;
+	groups->trees = CGROUP_TREES;
+}
+
+/* v2: controllers are handed down only by a group without processes, so ours has a leaf for the supervisor. */
+static int v2_delegate(const struct cgroups *groups)
+{
+	char path[600];
+	if (mkdir(groups->home, 0755) < 0 && errno != EEXIST)
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", groups->home);
+	if (fs_poke(path, "0") < 0)
+		return -1;
+	char above[512];
+	(void)snprintf(above, sizeof(above), "%s", groups->parent[0]);
+	char *slash = strrchr(above, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	(void)snprintf(path, sizeof(path), "%s/cgroup.subtree_control", above);
+	(void)fs_poke(path, "+memory +pids +cpu"); /* may already be so, and not be ours to write */
+	(void)snprintf(path, sizeof(path), "%s/cgroup.subtree_control", groups->parent[0]);
+	return fs_poke(path, "+memory +pids +cpu");
+}
+
+void cgroup_prepare(struct cgroups *groups, const char *instance, char *why, size_t why_size)
+{
+	cgroup_find(groups, instance);
+	if (groups->version == 0) {
+		(void)snprintf(why, why_size, "the host has neither cgroup v2 with memory and pids nor those of v1");
+		return;
+	}
+	(void)snprintf(why, why_size, "version %d", groups->version);
+	for (unsigned i = 0; i < groups->trees; i++) {
+		if ((mkdir(groups->parent[i], 0755) < 0 && errno != EEXIST) || access(groups->parent[i], W_OK) < 0) {
+			(void)snprintf(why, why_size, "%s cannot be made: %s", groups->parent[i], strerror(errno));
+			groups->version = 0;
+			return;
+		}
+	}
+	if (groups->version == 2 && v2_delegate(groups) < 0) {
+		(void)snprintf(why, why_size, "%s is not delegated to us: %s", groups->parent[0], strerror(errno));
+		groups->version = 0;
+	}
+}
+
+static void slot_path(const struct cgroups *groups, unsigned tree, unsigned slot, const char *file, char path[700])
+{
+	(void)snprintf(path, 700, "%s/slot%u%s%s", groups->parent[tree], slot, file[0] != '\0' ? "/" : "", file);
+}
+
+static int slot_poke(const struct cgroups *groups, unsigned tree, unsigned slot, const char *file, const char *text)
+{
+	char path[700];
+	slot_path(groups, tree, slot, file, path);
+	return fs_poke(path, text);
+}
+
+static int slot_open(const struct cgroups *groups, unsigned tree, unsigned slot, const char *file, int flags)
+{
+	char path[700];
+	slot_path(groups, tree, slot, file, path);
+	return open(path, flags | O_CLOEXEC);
+}
+
+static int limit_set(const struct cgroups *groups, unsigned slot, const struct jail_limits *limits, struct fault *f)
+{
+	bool two = groups->version == 2;
+	char text[64];
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)limits->memory);
+	if (slot_poke(groups, 0, slot, two ? "memory.max" : "memory.limit_in_bytes", text) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "memory limit %s", text);
+	/* No swap, where swapping exists at all. */
+	if (two) {
+		(void)slot_poke(groups, 0, slot, "memory.swap.max", "0");
+		(void)slot_poke(groups, 0, slot, "memory.oom.group", "0");
+	} else {
+		(void)slot_poke(groups, 0, slot, "memory.memsw.limit_in_bytes", text);
+		(void)slot_poke(groups, 0, slot, "memory.swappiness", "0");
+	}
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)limits->pids);
+	if (slot_poke(groups, two ? 0 : 1, slot, "pids.max", text) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "pids limit %s", text);
+	if (limits->cpu_percent == 0)
+		return 0;
+	(void)snprintf(text, sizeof(text), two ? "%llu 100000" : "%llu", (unsigned long long)limits->cpu_percent * 1000);
+	if (slot_poke(groups, two ? 0 : 2, slot, two ? "cpu.max" : "cpu.cfs_quota_us", text) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "cpu limit %s", text);
+	return 0;
+}
+
+int cgroup_make(const struct cgroups *groups, unsigned slot, const struct jail_limits *limits, int fd[CGROUP_TREES],
+	int *oom, struct fault *f)
+{
+	char path[700];
+	for (unsigned i = 0; i < groups->trees; i++) {
+		slot_path(groups, i, slot, "", path);
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return fault_set(f, FAULT_PLATFORM, errno, "mkdir %s", path);
+	}
+	if (limit_set(groups, slot, limits, f) < 0)
+		return -1;
+	for (unsigned i = 0; i < groups->trees; i++) {
+		/* v1: "tasks" moves one thread and is far cheaper than "cgroup.procs", which takes a global lock. */
+		fd[i] = groups->version == 2 ? slot_open(groups, i, slot, "", O_RDONLY | O_DIRECTORY)
+					     : slot_open(groups, i, slot, "tasks", O_WRONLY);
+		if (fd[i] < 0)
+			return fault_set(f, FAULT_PLATFORM, errno, "open group of slot %u", slot);
+	}
+	*oom = slot_open(groups, 0, slot, groups->version == 2 ? "memory.events" : "memory.oom_control", O_RDONLY);
+	if (*oom < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "open memory events of slot %u", slot);
+	return 0;
+}
+
+int cgroup_enter(const struct cgroups *groups, const int fd[CGROUP_TREES])
+{
+	if (groups->version != 1)
+		return 0;
+	for (unsigned i = 0; i < groups->trees; i++) {
+		if (write(fd[i], "0", 1) != 1)
+			return -1;
+	}
+	return 0;
+}
+
+static void group_kill(const struct cgroups *groups, unsigned tree, unsigned slot)
+{
+	char path[700];
+	slot_path(groups, tree, slot, "cgroup.procs", path);
+	defer_free char *pids = fs_read(path, 1 << 20, NULL, NULL);
+	char *save = NULL;
+	for (char *pid = pids != NULL ? strtok_r(pids, "\n", &save) : NULL; pid != NULL; pid = strtok_r(NULL, "\n", &save)) {
+		long n = strtol(pid, NULL, 10);
+		if (n > 1)
+			(void)kill((pid_t)n, SIGKILL);
+	}
+}
+
+int cgroup_unmake(const struct cgroups *groups, unsigned slot, struct fault *f)
+{
+	const uint64_t until = clock_mono_ns() + 5000000000U;
+	for (unsigned i = 0; i < groups->trees; i++) {
+		char path[700];
+		slot_path(groups, i, slot, "", path);
+		while (rmdir(path) < 0 && errno != ENOENT) {
+			/* EBUSY: a process is still ending. There is no event to wait for in v1. */
+			if (errno != EBUSY || clock_mono_ns() > until)
+				return fault_set(f, FAULT_PLATFORM, errno, "rmdir %s", path);
+			group_kill(groups, i, slot);
+			(void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+		}
+	}
+	return 0;
+}
+
+unsigned long cgroup_oom_kills(int oom)
+{
+	char text[1024];
+	ssize_t n = pread(oom, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	const char *at = strstr(text, "oom_kill ");
+	return at != NULL ? strtoul(at + strlen("oom_kill "), NULL, 10) : 0;
+}
+
+unsigned cgroup_count(const struct cgroups *groups)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < groups->trees; i++) {
+		defer_closedir DIR *dir = opendir(groups->parent[i]);
+		for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL; e = readdir(dir))
+			count += strncmp(e->d_name, "slot", 4) == 0;
+	}
+	return count;
+}
+
+void cgroup_finish(const struct cgroups *groups)
+{
+	for (unsigned i = 0; i < groups->trees; i++) {
+		if (groups->version == 2) {
+			/* We sit in the leaf ourselves; step out so that both can go. */
+			char path[700];
+			(void)snprintf(path, sizeof(path), "%s/../cgroup.procs", groups->parent[i]);
+			(void)fs_poke(path, "0");
+			(void)rmdir(groups->home);
+		}
+		(void)rmdir(groups->parent[i]);
+	}
+}

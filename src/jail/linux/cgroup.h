@@ -1,0 +1,38 @@
+#pragma once
+
+/*
+ * cgroup: what a slot may use, by control groups: version 2 where its controllers are, else version 1
+ * (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/). Our groups live below the one the supervisor was
+ * started in, so that limits on it hold; those of others are never touched. Where there is none we may write
+ * to, version is 0 and rlimits stand in (stub.c).
+ */
+
+#include "jail/jail.h"
+
+enum { CGROUP_TREES = 3 }; /* v1: memory, pids, cpu; v2: one */
+
+struct cgroups {
+	int version;                /* 0, 1 or 2 */
+	unsigned trees;             /* parents in use */
+	char parent[CGROUP_TREES][512];
+	char home[512];             /* v2: where the supervisor itself was moved to */
+};
+
+/* Finds the host's version and makes our parent groups, named for the instance. Never fails: version 0. `why` says why. */
+void cgroup_prepare(struct cgroups *groups, const char *instance, char *why, size_t why_size);
+/* Finds without making: for doctor and for cleaning. */
+void cgroup_find(struct cgroups *groups, const char *instance);
+void cgroup_finish(const struct cgroups *groups);
+
+/* Makes the groups of a slot with its limits; opens into fd[0..trees-1] what a process enters by, and into *oom the file
+ * that counts kills for want of memory. */
+int cgroup_make(const struct cgroups *groups, unsigned slot, const struct jail_limits *limits, int fd[CGROUP_TREES],
+	int *oom, struct fault *f);
+/* Kills what is in the slot's groups and removes them; missing ones are fine. */
+int cgroup_unmake(const struct cgroups *groups, unsigned slot, struct fault *f);
+/* v1: the calling process enters. v2 enters by clone3(CLONE_INTO_CGROUP). -1 and errno. Async-signal-safe. */
+int cgroup_enter(const struct cgroups *groups, const int fd[CGROUP_TREES]);
+/* Kills for want of memory counted by the file *oom. */
+unsigned long cgroup_oom_kills(int oom);
+/* Groups of slots that exist now. */
+unsigned cgroup_count(const struct cgroups *groups);

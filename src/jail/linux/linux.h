@@ -1,0 +1,50 @@
+#pragma once
+
+/*
+ * What the files of the Linux backend share: the shape of a slot, and the calls between its parts.
+ *
+ *   backend.c  the table of operations; probe, prepare, finish
+ *   slot.c     create and destroy: cgroups, namespaces, in a helper process
+ *   root.c     the mounts of a jail's root, made by a process inside the new namespaces
+ *   stub.c     start: the jail's first process, from clone to exec
+ *   filter.c   seccomp filters, compiled once
+ *   userns.c   how an ordinary user becomes root of a user namespace
+ */
+
+#include "jail/jail.h"
+#include "jail/linux/cgroup.h"
+
+#include <linux/filter.h>
+
+/* Indexes into jail_parts.fd. */
+enum {
+	PART_USER,   /* the slot's user namespace, which owns the next two */
+	PART_MOUNT,
+	PART_NET,
+	PART_ENTER,  /* CGROUP_TREES of them */
+	PART_OOM = PART_ENTER + CGROUP_TREES,
+	PART_LISTENER,
+	PART_COUNT,
+};
+
+enum { JAIL_UID = 1000, JAIL_CACHE_UID = 1001 }; /* inside every jail, for user and group; the second owns the build cache */
+
+/* Filled by prepare, in the supervisor, before jailers and helpers are forked. */
+extern struct cgroups linux_cgroups;
+
+/* Seccomp programs by kind; length 0 until filter_prepare. */
+extern struct sock_fprog linux_filters[JAIL_KINDS];
+int filter_prepare(struct fault *f);
+
+/* Makes the root of a jail of this kind from the plan and pivots into it; the caller is alone in a new mount namespace of a
+ * new user namespace. On failure *step names what failed and errno says why. */
+int root_enter(const struct jail_plan *plan, enum jail_kind kind, uint64_t source, const char **step);
+
+int userns_enter(struct jail_plan *plan, struct fault *f);
+
+int slot_create(const struct jail_plan *plan, unsigned slot, enum jail_kind kind, uint64_t source,
+	struct jail_parts *parts, struct fault *f);
+int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f);
+
+pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
+	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end, struct fault *f);

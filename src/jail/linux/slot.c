@@ -1,0 +1,216 @@
+/*
+ * Theory of operation. A slot is what is dear to make and is made ahead of demand, in a helper process: control groups with
+ * limits, and a user namespace owning a mount namespace (root.c) and an empty network namespace. A maker process
+ * is cloned into the three new namespaces; the helper maps its one uid, lets it build the root, takes the namespaces by
+ * descriptor and ends it. The namespaces live on by those descriptors alone, so that closing them, however that happens,
+ * removes everything but the control groups; those are named by slot and found again by looking.
+ */
+
+#include "jail/linux/linux.h"
+
+#include "base/defer.h"
+#include "base/fdpass.h"
+#include "base/fs.h"
+#include "jail/steps.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+struct making {
+	const struct jail_plan *plan;
+	unsigned slot;
+	enum jail_kind kind;
+	uint64_t source;
+	struct jail_parts *parts;
+	pid_t maker;
+	int talk; /* to the maker; carries its listener */
+};
+
+struct maker_word {
+	int error;      /* errno; 0: the root stands */
+	char step[28];
+};
+
+static int groups_up(void *thing, struct fault *f)
+{
+	struct making *m = thing;
+	if (linux_cgroups.version == 0)
+		return 0;
+	return cgroup_make(&linux_cgroups, m->slot, &m->plan->limits[m->kind], &m->parts->fd[PART_ENTER],
+		&m->parts->fd[PART_OOM], f);
+}
+
+static void groups_down(void *thing)
+{
+	struct making *m = thing;
+	if (linux_cgroups.version != 0)
+		(void)cgroup_unmake(&linux_cgroups, m->slot, NULL);
+}
+
+/* The way out of a fetch jail: a listener on its loopback, served by the server. */
+static int listener_open(void)
+{
+	defer_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct ifreq lo = {.ifr_name = "lo"};
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(3128), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	lo.ifr_flags = IFF_UP | IFF_RUNNING;
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+		listen(fd, 64) < 0)
+		return -1;
+	return defer_take(&fd);
+}
+
+/* Runs in the new namespaces, until the helper ends it. */
+static _Noreturn void maker_run(const struct making *m, int talk)
+{
+	struct maker_word word = {0};
+	const char *step = "start";
+	int listener = -1;
+	char go;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (read(talk, &go, 1) != 1)
+		_exit(1);
+	if (root_enter(m->plan, m->kind, m->source, &step) < 0)
+		word.error = errno;
+	if (word.error == 0 && m->kind == JAIL_FETCH) {
+		step = "listener";
+		listener = listener_open();
+		word.error = listener < 0 ? errno : 0;
+	}
+	(void)snprintf(word.step, sizeof(word.step), "%s", step);
+	(void)fdpass_send(talk, &word, sizeof(word), &listener, listener >= 0 ? 1 : 0);
+	for (;;)
+		(void)pause();
+}
+
+static int map_write(const struct making *m, const char *file)
+{
+	const struct jail_plan *plan = m->plan;
+	char path[64];
+	char lines[128];
+	int len = snprintf(lines, sizeof(lines), "%d %u 1\n", JAIL_UID, plan->uids_apart ? plan->uid_base + m->slot : 0);
+	if (m->kind == JAIL_BUILD && plan->uids_apart)
+		(void)snprintf(lines + len, sizeof(lines) - (size_t)len, "%d %u 1\n", JAIL_CACHE_UID, plan->cache_uid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)m->maker, file);
+	return fs_poke(path, lines);
+}
+
+static int spaces_up(void *thing, struct fault *f)
+{
+	struct making *m = thing;
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "socketpair");
+	m->talk = pair[0];
+	m->maker = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | SIGCHLD, NULL, NULL, NULL, 0);
+	if (m->maker == 0)
+		maker_run(m, pair[1]);
+	int error = errno;
+	(void)close(pair[1]);
+	if (m->maker < 0)
+		return fault_set(f, FAULT_PLATFORM, error, "clone with new user, mount and net namespaces");
+	if (map_write(m, "uid_map") < 0 || map_write(m, "gid_map") < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "map the jail's uid");
+	if (write(m->talk, "g", 1) != 1)
+		return fault_set(f, FAULT_PLATFORM, errno, "maker");
+	return 0;
+}
+
+static void spaces_down(void *thing)
+{
+	struct making *m = thing;
+	if (m->maker > 0) {
+		(void)kill(m->maker, SIGKILL);
+		(void)waitpid(m->maker, NULL, 0);
+		m->maker = 0;
+	}
+	if (m->talk >= 0)
+		(void)close(m->talk);
+	m->talk = -1;
+}
+
+static int root_up(void *thing, struct fault *f)
+{
+	struct making *m = thing;
+	struct maker_word word = {0};
+	unsigned count = 1;
+	if (fdpass_receive(m->talk, &word, sizeof(word), &m->parts->fd[PART_LISTENER], &count) != (ssize_t)sizeof(word))
+		return fault_set(f, FAULT_PLATFORM, errno, "the maker ended early");
+	word.step[sizeof(word.step) - 1] = '\0';
+	if (word.error != 0)
+		return fault_set(f, FAULT_PLATFORM, word.error, "%s", word.step);
+	return 0;
+}
+
+static int take_up(void *thing, struct fault *f)
+{
+	static const struct {
+		const char *name;
+		int part;
+	} spaces[] = {{"user", PART_USER}, {"mnt", PART_MOUNT}, {"net", PART_NET}};
+	struct making *m = thing;
+	for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
+		char path[64];
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)m->maker, spaces[i].name);
+		m->parts->fd[spaces[i].part] = open(path, O_RDONLY | O_CLOEXEC);
+		if (m->parts->fd[spaces[i].part] < 0)
+			return fault_set(f, FAULT_PLATFORM, errno, "open %s", path);
+	}
+	spaces_down(m); /* the descriptors hold the namespaces from here on */
+	return 0;
+}
+
+static void take_down(void *thing)
+{
+	struct making *m = thing;
+	for (int i = 0; i < JAIL_PARTS; i++) {
+		if (m->parts->fd[i] >= 0)
+			(void)close(m->parts->fd[i]);
+		m->parts->fd[i] = -1;
+	}
+}
+
+static int nothing_up(void *thing, struct fault *f)
+{
+	(void)thing;
+	(void)f;
+	return 0;
+}
+
+/* The first step has only an undo: closing whatever descriptors the later ones opened. */
+static const struct step slot_steps[] = {
+	{"descriptors", nothing_up, take_down},
+	{"cgroup", groups_up, groups_down},
+	{"namespaces", spaces_up, NULL},
+	{"root", root_up, NULL},
+	{"take", take_up, NULL},
+};
+
+int slot_create(const struct jail_plan *plan, unsigned slot, enum jail_kind kind, uint64_t source,
+	struct jail_parts *parts, struct fault *f)
+{
+	struct making m = {.plan = plan, .slot = slot, .kind = kind, .source = source, .parts = parts, .talk = -1};
+	for (int i = 0; i < JAIL_PARTS; i++)
+		parts->fd[i] = -1;
+	int made = steps_up(slot_steps, sizeof(slot_steps) / sizeof(slot_steps[0]), &m, f);
+	spaces_down(&m);
+	return made < 0 ? fault_wrap(f, "jail slot %u", slot) : 0;
+}
+
+int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f)
+{
+	(void)plan;
+	return linux_cgroups.version == 0 ? 0 : cgroup_unmake(&linux_cgroups, slot, f);
+}

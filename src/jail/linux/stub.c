@@ -1,0 +1,209 @@
+/*
+ * Theory of operation. Starting a jail must cost next to nothing, so the stub is a plain fork of the small jailer
+ * into new pid, ipc, uts and cgroup namespaces; it enters the slot's other namespaces and control groups, gives
+ * up what it is, vforks the program (pid 2) and waits. Being pid 1 it is immune to signals from inside, reaps orphans,
+ * and its end takes everything else with it. It reports what became of the program in memory shared with the jailer,
+ * which no program of the jail has: exec replaces its memory.
+ *
+ * Between fork and exec only async-signal-safe calls are made.
+ */
+
+#include "jail/linux/linux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <linux/securebits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <grp.h>
+#include <unistd.h>
+
+struct starting {
+	const struct jail_plan *plan;
+	enum jail_kind kind;
+	const struct jail_parts *parts;
+	const int *fds;
+	struct jail_end *end;
+};
+
+static _Noreturn void give_up(struct jail_end *end, const char *step)
+{
+	end->start_error = errno != 0 ? errno : EINVAL;
+	for (size_t i = 0; i + 1 < sizeof(end->start_step) && step[i] != '\0'; i++)
+		end->start_step[i] = step[i];
+	end->reported = 1;
+	_exit(1);
+}
+
+/* Mount and net need rights over the namespaces' owner, which we have from outside; entering the owner comes last. */
+static void spaces_enter(const struct starting *s)
+{
+	static const struct {
+		int part, type;
+		const char *name;
+	} order[] = {{PART_MOUNT, CLONE_NEWNS, "mount namespace"}, {PART_NET, CLONE_NEWNET, "net namespace"},
+		{PART_USER, CLONE_NEWUSER, "user namespace"}};
+	if (cgroup_enter(&linux_cgroups, &s->parts->fd[PART_ENTER]) < 0)
+		give_up(s->end, "cgroup");
+	static const char name[] = "jail";
+	if (sethostname(name, sizeof(name) - 1) < 0) /* the uts namespace is the jailer's to name, so before the next steps */
+		give_up(s->end, "hostname");
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		if (setns(s->parts->fd[order[i].part], order[i].type) < 0)
+			give_up(s->end, order[i].name);
+	}
+}
+
+static void capabilities_drop(const struct starting *s)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {{0}};
+	for (int cap = 0; cap <= 63; cap++) {
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			break; /* EINVAL: past the last one */
+	}
+	if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+			    SECBIT_NO_SETUID_FIXUP_LOCKED, 0, 0, 0) < 0)
+		give_up(s->end, "securebits");
+	if (syscall(SYS_capset, &header, none) < 0)
+		give_up(s->end, "capabilities");
+}
+
+static void limit_set(const struct starting *s, __rlimit_resource_t what, uint64_t value)
+{
+	struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+	if (setrlimit(what, &limit) < 0)
+		give_up(s->end, "limits");
+}
+
+/* Where there are no control groups, rlimits stand in: RLIMIT_DATA counts what Go maps in arenas of 64 MiB, so one arena is
+ * added to the limit; never RLIMIT_AS, under which Go does not start. */
+static void limits_apply(const struct starting *s)
+{
+	const struct jail_limits *limits = &s->plan->limits[s->kind];
+	limit_set(s, RLIMIT_CORE, 0);
+	limit_set(s, RLIMIT_NOFILE, s->kind == JAIL_EXEC ? 256 : 4096);
+	limit_set(s, RLIMIT_MSGQUEUE, 0);
+	limit_set(s, RLIMIT_MEMLOCK, 65536);
+	if (linux_cgroups.version != 0)
+		return;
+	limit_set(s, RLIMIT_DATA, limits->memory + (64U << 20));
+	limit_set(s, RLIMIT_NPROC, limits->pids);
+}
+
+static void identity_drop(const struct starting *s)
+{
+	(void)setgroups(0, NULL); /* refused where the user namespace forbids it; the groups then mean nothing inside */
+	if (setresgid(JAIL_UID, JAIL_UID, JAIL_UID) < 0 || setresuid(JAIL_UID, JAIL_UID, JAIL_UID) < 0)
+		give_up(s->end, "uid");
+	capabilities_drop(s);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		give_up(s->end, "no_new_privs");
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	/* Set after the credentials changed, which clears it (prctl(2)). */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		give_up(s->end, "parent death signal");
+}
+
+static void fd_place(const struct starting *s, int from, int to)
+{
+	if (dup2(from, to) < 0)
+		give_up(s->end, "descriptors");
+}
+
+/* In the vforked child: descriptors 0 to 4, the filter, exec. Shares memory with the stub until exec. */
+static _Noreturn void program_exec(const struct starting *s)
+{
+	static char *const exec_argv[] = {"call", NULL};
+	static char *const build_argv[] = {"tool", "build", NULL};
+	static char *const fetch_argv[] = {"tool", "fetch", NULL};
+	static char *const *const argv[JAIL_KINDS] = {exec_argv, build_argv, fetch_argv};
+	/* The jailer keeps 0 to 9 for itself, so that no source is overwritten by a target. */
+	fd_place(s, s->fds[JAIL_STDIN], 0);
+	fd_place(s, s->fds[JAIL_STDOUT], 1);
+	fd_place(s, s->fds[JAIL_STDERR], 2);
+	fd_place(s, s->fds[JAIL_CONTROL], 3);
+	if (s->fds[JAIL_BULK] >= 0)
+		fd_place(s, s->fds[JAIL_BULK], 4);
+	int program = s->fds[JAIL_BULK] >= 0 ? 5 : 4;
+	if (dup3(s->fds[JAIL_PROGRAM], program, O_CLOEXEC) < 0)
+		give_up(s->end, "descriptors");
+	if (syscall(SYS_close_range, (unsigned)program + 1, ~0U, 0) < 0)
+		give_up(s->end, "close_range");
+	sigset_t none;
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, &linux_filters[s->kind], 0, 0) < 0)
+		give_up(s->end, "seccomp");
+	(void)syscall(SYS_execveat, program, "", argv[s->kind], s->plan->environment[s->kind], AT_EMPTY_PATH);
+	give_up(s->end, "exec");
+}
+
+static void signals_reset(void)
+{
+	/* SIGPIPE may be ignored and SIGCHLD blocked in the jailer: the program must not inherit either. */
+	(void)signal(SIGPIPE, SIG_DFL);
+}
+
+static _Noreturn void stub_run(const struct starting *s)
+{
+	signals_reset();
+	spaces_enter(s);
+	if (chdir("/tmp") < 0)
+		give_up(s->end, "chdir");
+	limits_apply(s);
+	identity_drop(s);
+	/* vfork: CLONE_VM | CLONE_VFORK does not depend on our size. The child only execs or _exits. */
+	pid_t program = vfork();
+	if (program == 0)
+		program_exec(s);
+	if (program < 0)
+		give_up(s->end, "vfork");
+	/* Nothing of the jail's descriptors may stay open here: their readers wait for end of file. */
+	(void)syscall(SYS_close_range, 0U, ~0U, 0);
+	for (;;) {
+		int status = 0;
+		struct rusage use;
+		pid_t pid = wait4(-1, &status, 0, &use);
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid != program && pid >= 0)
+			continue; /* an orphan */
+		s->end->status = status;
+		s->end->cpu_us = (uint64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000U +
+				 (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+		s->end->memory_peak = (uint64_t)use.ru_maxrss * 1024;
+		__atomic_store_n(&s->end->reported, 1, __ATOMIC_RELEASE);
+		_exit(0);
+	}
+}
+
+pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
+	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end, struct fault *f)
+{
+	const struct starting s = {.plan = plan, .kind = kind, .parts = parts, .fds = fds, .end = end};
+	struct clone_args args = {
+		.flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
+		.exit_signal = SIGCHLD,
+	};
+	if (linux_cgroups.version == 2) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (unsigned)parts->fd[PART_ENTER];
+	}
+	*end = (struct jail_end){0};
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		stub_run(&s);
+	if (pid < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "clone a jail into slot %u", slot);
+	return pid;
+}

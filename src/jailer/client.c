@@ -1,0 +1,229 @@
+#include "jailer/client.h"
+
+#include "base/buf.h"
+#include "base/fdpass.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { JAILERS_MAX = 64, HANDLES_MAX = 1 << 16 };
+
+struct connection {
+	uv_poll_t poll;
+	struct jailer_client *client;
+	int socket; /* -1: this place is empty */
+};
+
+/* A handle's place; its id is generation and place together, so that no id comes twice. */
+struct place {
+	struct jailer_handle *handle;
+	uint32_t generation;
+	uint16_t connection;
+	uint32_t next_free;
+};
+
+struct jailer_client {
+	uv_loop_t *loop;
+	struct connection *connections[JAILERS_MAX];
+	unsigned turn;
+	struct place *places;
+	uint32_t places_count, free_first, used;
+};
+
+static struct place *place_of(struct jailer_client *c, uint64_t id)
+{
+	uint32_t at = (uint32_t)id;
+	if (id == 0 || at >= c->places_count)
+		return NULL;
+	struct place *p = &c->places[at];
+	return p->handle != NULL && p->generation == (uint32_t)(id >> 32) ? p : NULL;
+}
+
+static uint64_t place_take(struct jailer_client *c, struct jailer_handle *h, unsigned connection)
+{
+	if (c->free_first == UINT32_MAX) {
+		uint32_t count = c->places_count == 0 ? 64 : c->places_count * 2;
+		if (count > HANDLES_MAX)
+			return 0;
+		struct place *more = realloc(c->places, count * sizeof(*more));
+		if (more == NULL)
+			abort();
+		c->places = more;
+		for (uint32_t i = c->places_count; i < count; i++)
+			c->places[i] = (struct place){.next_free = i + 1 < count ? i + 1 : UINT32_MAX};
+		c->free_first = c->places_count;
+		c->places_count = count;
+	}
+	uint32_t at = c->free_first;
+	struct place *p = &c->places[at];
+	c->free_first = p->next_free;
+	p->handle = h;
+	p->connection = (uint16_t)connection;
+	p->generation++;
+	c->used++;
+	return (uint64_t)p->generation << 32 | at;
+}
+
+static void place_give(struct jailer_client *c, struct place *p)
+{
+	p->handle->id = 0;
+	p->handle = NULL;
+	p->next_free = c->free_first;
+	c->free_first = (uint32_t)(p - c->places);
+	c->used--;
+}
+
+static void event_deliver(struct jailer_client *c, const struct jailer_event *event, int fd)
+{
+	struct place *p = place_of(c, event->id);
+	struct jailer_handle *h = p != NULL ? p->handle : NULL;
+	if (h == NULL) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	if (event->type != JAILER_STARTED)
+		place_give(c, p);
+	h->event(h, event, fd);
+}
+
+static void connection_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+/* A jailer died: what it ran is gone. Its successor comes by jailer_client_attach. */
+static void connection_lost(struct connection *lost)
+{
+	struct jailer_client *c = lost->client;
+	for (unsigned i = 0; i < JAILERS_MAX; i++) {
+		if (c->connections[i] != lost)
+			continue;
+		c->connections[i] = NULL;
+		for (uint32_t at = 0; at < c->places_count; at++) {
+			struct place *p = &c->places[at];
+			if (p->handle == NULL || p->connection != i)
+				continue;
+			struct jailer_event event = {.type = JAILER_FAILED, .id = p->handle->id};
+			(void)snprintf(event.text, sizeof(event.text), "the jailer ended while the jail ran; try again");
+			event_deliver(c, &event, -1);
+		}
+	}
+	(void)uv_poll_stop(&lost->poll);
+	(void)close(lost->socket);
+	lost->socket = -1;
+	uv_close((uv_handle_t *)&lost->poll, connection_closed);
+}
+
+static void connection_readable(uv_poll_t *poll, int status, int events)
+{
+	struct connection *k = poll->data;
+	(void)status;
+	(void)events;
+	for (;;) {
+		struct jailer_event event;
+		int fd = -1;
+		unsigned count = 1;
+		ssize_t n = fdpass_receive(k->socket, &event, sizeof(event), &fd, &count);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n != (ssize_t)sizeof(event)) {
+			log_error("a jailer is gone");
+			connection_lost(k);
+			return;
+		}
+		event.text[sizeof(event.text) - 1] = '\0';
+		event_deliver(k->client, &event, fd);
+		if (k->socket < 0)
+			return;
+	}
+}
+
+struct jailer_client *jailer_client_create(uv_loop_t *loop)
+{
+	struct jailer_client *c = mem_zero(1, sizeof(*c));
+	c->loop = loop;
+	c->free_first = UINT32_MAX;
+	return c;
+}
+
+int jailer_client_attach(struct jailer_client *c, int socket, struct fault *f)
+{
+	for (unsigned i = 0; i < JAILERS_MAX; i++) {
+		if (c->connections[i] != NULL)
+			continue;
+		struct connection *k = mem_zero(1, sizeof(*k));
+		k->client = c;
+		k->socket = socket;
+		k->poll.data = k;
+		(void)fcntl(socket, F_SETFL, O_NONBLOCK);
+		int error = uv_poll_init(c->loop, &k->poll, socket);
+		if (error == 0)
+			error = uv_poll_start(&k->poll, UV_READABLE, connection_readable);
+		if (error != 0) {
+			free(k);
+			(void)close(socket);
+			return fault_set(f, FAULT_PLATFORM, -error, "attach a jailer");
+		}
+		c->connections[i] = k;
+		return 0;
+	}
+	(void)close(socket);
+	return fault_set(f, FAULT_PLATFORM, 0, "more than %d jailers", JAILERS_MAX);
+}
+
+int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum jail_kind kind, uint64_t source,
+	const int fds[JAILER_START_FDS], struct fault *f)
+{
+	for (unsigned tries = 0; tries < JAILERS_MAX; tries++) {
+		unsigned i = c->turn++ % JAILERS_MAX;
+		struct connection *k = c->connections[i];
+		if (k == NULL)
+			continue;
+		struct jailer_request request = {.type = JAILER_START, .kind = kind, .source = source};
+		request.id = place_take(c, h, i);
+		if (request.id == 0)
+			return fault_code(f, FAULT_BUSY, "too_many_jails", "%d jails are alive; try again later", HANDLES_MAX);
+		h->id = request.id;
+		if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0)
+			return 0;
+		int error = errno;
+		place_give(c, place_of(c, request.id));
+		return fault_code(f, FAULT_BUSY, "jailer_busy", "the jailer takes no more requests now (%s); try again",
+			strerror(error));
+	}
+	return fault_code(f, FAULT_BUSY, "no_jailer", "no jailer runs at the moment; try again in a second");
+}
+
+void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
+{
+	const struct place *p = place_of(c, h->id);
+	const struct connection *k = p != NULL ? c->connections[p->connection] : NULL;
+	struct jailer_request request = {.type = JAILER_KILL, .id = h->id};
+	if (k != NULL && fdpass_send(k->socket, &request, sizeof(request), NULL, 0) < 0)
+		log_warn("kill of a jail could not be sent: %s", strerror(errno));
+}
+
+unsigned jailer_client_count(const struct jailer_client *c)
+{
+	return c->used;
+}
+
+void jailer_client_destroy(struct jailer_client *c)
+{
+	for (unsigned i = 0; i < JAILERS_MAX; i++) {
+		struct connection *k = c->connections[i];
+		if (k == NULL)
+			continue;
+		(void)uv_poll_stop(&k->poll);
+		(void)close(k->socket);
+		uv_close((uv_handle_t *)&k->poll, connection_closed);
+	}
+	free(c->places);
+	free(c);
+}

@@ -1,0 +1,34 @@
+#pragma once
+
+/* helper: a child of the jailer that does one slow step at a time (create, destroy) and answers with descriptors. */
+
+#include "jail/jail.h"
+
+enum helper_job_type { HELPER_CREATE = 1, HELPER_DESTROY };
+
+struct helper_job {
+	uint32_t type;
+	uint32_t slot;
+	uint32_t kind;
+	uint64_t source;
+};
+
+struct helper_done {
+	struct helper_job job;
+	int32_t failed;
+	uint32_t full;
+	uint32_t parts; /* bit i: part i came, in order of bits */
+	char text[256];
+};
+
+struct helper {
+	pid_t pid;
+	int socket;
+	bool busy;
+};
+
+/* Forks the helper, before the caller restricts itself. */
+int helper_start(struct helper *h, const struct jail_plan *plan, struct fault *f);
+int helper_give(struct helper *h, const struct helper_job *job);
+/* 1: an answer, with descriptors; 0: none yet; -1: the helper is gone. */
+int helper_take(struct helper *h, struct helper_done *done, struct jail_parts *parts);

@@ -1,0 +1,42 @@
+#pragma once
+
+/*
+ * message: what the server and a jailer say to each other, over SOCK_SEQPACKET, asynchronously, each message one of these
+ * structs and its descriptors. A request names an id, a kind that the jailer's own plan defines, and bounded numbers;
+ * never a path, an argument list, an environment, a mount or a uid.
+ *
+ *   START  EXEC:         stdout stderr control program     (4 descriptors)
+ *          BUILD, FETCH: stdin stderr control bulk         (the program is the jailer's own tool)
+ *   KILL   id
+ *   STARTED id                a FETCH jail's listener comes with it
+ *   EXITED  id, how it ended  the last word about an id that started
+ *   FAILED  id, why           the last word about an id that did not
+ */
+
+#include "jail/jail.h"
+
+enum jailer_request_type { JAILER_START = 1, JAILER_KILL };
+
+struct jailer_request {
+	uint32_t type;
+	uint32_t kind;   /* enum jail_kind */
+	uint64_t id;     /* the server's own, never used twice */
+	uint64_t source; /* BUILD: number of a source tree, 0 none */
+};
+
+enum { JAILER_START_FDS = 4 };
+
+enum jailer_event_type { JAILER_STARTED = 1, JAILER_EXITED, JAILER_FAILED };
+
+struct jailer_event {
+	uint32_t type;
+	uint32_t kind;
+	uint64_t id;
+	int32_t pid;           /* STARTED: of the jail's first process, for people only */
+	int32_t status;        /* EXITED: as wait(2) gives it */
+	uint32_t out_of_memory;/* EXITED: the kernel ended something in it for want of memory */
+	uint32_t full;         /* FAILED: a disk is full */
+	uint64_t cpu_us;       /* EXITED */
+	uint64_t memory_peak;  /* EXITED: bytes */
+	char text[256];        /* FAILED: why */
+};

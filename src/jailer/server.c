@@ -1,0 +1,527 @@
+/*
+ * Theory of operation. The jailer owns a range of slots. A slot is free, being made or removed by a helper, ready, or
+ * running one jail. Execution slots are kept in stock ahead of demand, since every call's is alike; build and fetch slots
+ * are made for their request. The loop waits for four things: requests of the server, answers of helpers, ends of
+ * children (signalfd), and room to write events. Nothing in it blocks: what would is a helper's job.
+ */
+
+#include "jailer/server.h"
+
+#include "base/buf.h"
+#include "base/defer.h"
+#include "base/fdpass.h"
+#include "base/log.h"
+#include "jailer/helper.h"
+#include "jailer/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+enum { HELPERS = 2 };
+enum slot_state { SLOT_FREE, SLOT_MAKING, SLOT_READY, SLOT_RUNNING, SLOT_REMOVING };
+
+/* A request that waits for a slot, with its descriptors. */
+struct waiting {
+	struct jailer_request request;
+	int fds[JAILER_START_FDS];
+	struct waiting *next;
+};
+
+struct slot {
+	enum slot_state state;
+	enum jail_kind kind;
+	bool killed;                /* a KILL came before it ran */
+	uint64_t id;
+	pid_t pid;
+	struct jail_parts parts;
+	struct waiting *for_request; /* a build or fetch slot's own */
+};
+
+struct outgoing {
+	struct jailer_event event;
+	int fd;
+	struct outgoing *next;
+};
+
+struct jailer {
+	const struct jailer_setup *setup;
+	struct slot *slots;
+	struct jail_end *ends; /* shared with the stubs */
+	struct helper helpers[HELPERS];
+	struct helper_job *jobs; /* a ring of at most one job a slot */
+	unsigned jobs_at, jobs_count;
+	struct waiting *first, **last;  /* requests without a slot, in order */
+	struct outgoing *out, **out_last;
+	int epoll, signals, nothing, tool;
+	bool making_fails; /* the last execution slot could not be made: no stock until one can */
+	bool ending;
+};
+
+static void close_all(int *fds, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+		fds[i] = -1;
+	}
+}
+
+/* ---- events to the server ---- */
+
+static void out_watch(const struct jailer *j)
+{
+	struct epoll_event want = {.events = EPOLLIN | (j->out != NULL ? EPOLLOUT : 0U), .data.fd = j->setup->socket};
+	(void)epoll_ctl(j->epoll, EPOLL_CTL_MOD, j->setup->socket, &want);
+}
+
+static int event_push(const struct jailer *j, const struct jailer_event *event, int fd)
+{
+	return fdpass_send(j->setup->socket, event, sizeof(*event), &fd, fd >= 0 ? 1 : 0);
+}
+
+static void event_send(struct jailer *j, const struct jailer_event *event, int fd)
+{
+	if (j->out == NULL && event_push(j, event, fd) == 0)
+		return;
+	struct outgoing *late = mem_zero(1, sizeof(*late));
+	late->event = *event;
+	late->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 10) : -1;
+	*j->out_last = late;
+	j->out_last = &late->next;
+	out_watch(j);
+}
+
+static void out_flush(struct jailer *j)
+{
+	while (j->out != NULL) {
+		struct outgoing *o = j->out;
+		if (event_push(j, &o->event, o->fd) < 0 && errno == EAGAIN)
+			return;
+		j->out = o->next;
+		if (o->fd >= 0)
+			(void)close(o->fd);
+		free(o);
+	}
+	j->out_last = &j->out;
+	out_watch(j);
+}
+
+static void failed_send(struct jailer *j, const struct jailer_request *request, bool full, const char *why)
+{
+	struct jailer_event event = {.type = JAILER_FAILED, .kind = request->kind, .id = request->id, .full = full};
+	(void)snprintf(event.text, sizeof(event.text), "%.255s", why);
+	event_send(j, &event, -1);
+}
+
+/* ---- helpers ---- */
+
+static void jobs_hand_out(struct jailer *j)
+{
+	for (unsigned i = 0; i < HELPERS && j->jobs_count > 0; i++) {
+		if (j->helpers[i].busy || helper_give(&j->helpers[i], &j->jobs[j->jobs_at]) < 0)
+			continue;
+		j->jobs_at = (j->jobs_at + 1) % j->setup->slots;
+		j->jobs_count--;
+	}
+}
+
+static unsigned number(const struct jailer *j, const struct slot *slot)
+{
+	return j->setup->first_slot + (unsigned)(slot - j->slots);
+}
+
+static void job_add(struct jailer *j, const struct slot *slot, enum helper_job_type type, uint64_t source)
+{
+	unsigned at = (j->jobs_at + j->jobs_count++) % j->setup->slots;
+	j->jobs[at] = (struct helper_job){.type = type, .kind = slot->kind, .source = source, .slot = number(j, slot)};
+	jobs_hand_out(j);
+}
+
+static void slot_make(struct jailer *j, struct slot *slot, enum jail_kind kind, uint64_t source)
+{
+	journal_made(j->setup->journal, number(j, slot));
+	slot->state = SLOT_MAKING;
+	slot->kind = kind;
+	slot->killed = false;
+	slot->id = 0;
+	job_add(j, slot, HELPER_CREATE, source);
+}
+
+static void slot_remove(struct jailer *j, struct slot *slot)
+{
+	close_all(slot->parts.fd, JAIL_PARTS);
+	slot->state = SLOT_REMOVING;
+	slot->id = 0;
+	slot->pid = 0;
+	job_add(j, slot, HELPER_DESTROY, 0);
+}
+
+static struct slot *slot_find(struct jailer *j, enum slot_state state)
+{
+	for (unsigned i = 0; i < j->setup->slots; i++) {
+		struct slot *s = &j->slots[i];
+		if (s->state == state && (state != SLOT_READY || s->kind == JAIL_EXEC))
+			return s;
+	}
+	return NULL;
+}
+
+/* ---- starting ---- */
+
+static void slot_start(struct jailer *j, struct slot *slot, const struct waiting *w)
+{
+	const bool exec = slot->kind == JAIL_EXEC;
+	const int fds[JAIL_FDS] = {
+		[JAIL_STDIN] = exec ? j->nothing : w->fds[0],
+		[JAIL_STDOUT] = exec ? w->fds[0] : w->fds[1],
+		[JAIL_STDERR] = w->fds[1],
+		[JAIL_CONTROL] = w->fds[2],
+		[JAIL_BULK] = exec ? -1 : w->fds[3],
+		[JAIL_PROGRAM] = exec ? w->fds[3] : j->tool,
+	};
+	struct fault f = {0};
+	unsigned n = number(j, slot);
+	pid_t pid = jail_backend->start(
+		j->setup->plan, n, slot->kind, &slot->parts, fds, &j->ends[slot - j->slots], &f);
+	if (pid < 0) {
+		failed_send(j, &w->request, f.kind == FAULT_FULL, f.text);
+		slot_remove(j, slot);
+		return;
+	}
+	journal_started(j->setup->journal, n, pid);
+	slot->state = SLOT_RUNNING;
+	slot->pid = pid;
+	slot->id = w->request.id;
+	/* An execution jail's start is not told: its driver says READY itself. */
+	if (!exec) {
+		struct jailer_event event = {.type = JAILER_STARTED, .kind = slot->kind, .id = slot->id, .pid = pid};
+		event_send(j, &event, jail_backend->listener(&slot->parts));
+	}
+}
+
+static void waiting_free(struct waiting *w)
+{
+	close_all(w->fds, JAILER_START_FDS);
+	free(w);
+}
+
+static struct waiting *waiting_take(struct jailer *j, struct waiting **at)
+{
+	struct waiting *w = *at;
+	*at = w->next;
+	if (*at == NULL)
+		j->last = at;
+	w->next = NULL;
+	return w;
+}
+
+static unsigned count_exec(const struct jailer *j)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < j->setup->slots; i++)
+		count += j->slots[i].kind == JAIL_EXEC && (j->slots[i].state == SLOT_MAKING || j->slots[i].state == SLOT_READY);
+	return count;
+}
+
+/* Gives waiting requests what there is, and has made what will be needed. */
+static void slots_assign(struct jailer *j)
+{
+	unsigned wanted = 0;
+	struct slot *slot;
+	for (struct waiting **at = &j->first; *at != NULL;) {
+		enum jail_kind kind = (enum jail_kind)(*at)->request.kind;
+		slot = slot_find(j, kind == JAIL_EXEC ? SLOT_READY : SLOT_FREE);
+		if (slot == NULL) {
+			wanted += kind == JAIL_EXEC;
+			at = &(*at)->next;
+			continue;
+		}
+		struct waiting *w = waiting_take(j, at);
+		if (kind == JAIL_EXEC) {
+			slot_start(j, slot, w);
+			waiting_free(w);
+		} else {
+			slot->for_request = w;
+			slot_make(j, slot, kind, w->request.source);
+			slot->id = w->request.id;
+		}
+	}
+	wanted += j->making_fails || j->ending ? 0 : j->setup->stock;
+	for (unsigned have = count_exec(j); have < wanted && (slot = slot_find(j, SLOT_FREE)) != NULL; have++)
+		slot_make(j, slot, JAIL_EXEC, 0);
+}
+
+static void slot_made(struct jailer *j, struct slot *slot, const struct helper_done *done)
+{
+	struct waiting *w = slot->for_request;
+	slot->for_request = NULL;
+	if (slot->kind == JAIL_EXEC && done->failed && j->first != NULL && j->first->request.kind == JAIL_EXEC)
+		w = waiting_take(j, &j->first);
+	if (slot->kind == JAIL_EXEC)
+		j->making_fails = done->failed != 0;
+	if (done->failed) {
+		log_error("%s", done->text);
+		if (w != NULL)
+			failed_send(j, &w->request, done->full != 0, done->text);
+		slot_remove(j, slot);
+	} else if (w != NULL && slot->killed) {
+		failed_send(j, &w->request, false, "killed before it started");
+		slot_remove(j, slot);
+	} else if (w != NULL) {
+		slot_start(j, slot, w);
+	} else {
+		slot->state = SLOT_READY;
+	}
+	if (w != NULL)
+		waiting_free(w);
+}
+
+static int helper_read(struct jailer *j, struct helper *h)
+{
+	struct helper_done done;
+	struct jail_parts parts;
+	int got = helper_take(h, &done, &parts);
+	if (got <= 0)
+		return got;
+	struct slot *slot = &j->slots[done.job.slot - j->setup->first_slot];
+	if (done.job.type == HELPER_CREATE) {
+		slot->parts = parts;
+		slot_made(j, slot, &done);
+	} else {
+		if (done.failed)
+			log_error("slot %u could not be removed and is set aside: %s", done.job.slot, done.text);
+		else
+			journal_free(j->setup->journal, done.job.slot);
+		slot->state = done.failed ? SLOT_REMOVING : SLOT_FREE;
+	}
+	jobs_hand_out(j);
+	slots_assign(j);
+	return 0;
+}
+
+/* ---- ends ---- */
+
+static void slot_ended(struct jailer *j, struct slot *slot, int status)
+{
+	const struct jail_end *end = &j->ends[slot - j->slots];
+	bool reported = __atomic_load_n(&end->reported, __ATOMIC_ACQUIRE) != 0;
+	struct jailer_event event = {.type = JAILER_EXITED, .kind = slot->kind, .id = slot->id, .pid = slot->pid};
+	event.status = reported ? end->status : status;
+	event.cpu_us = end->cpu_us;
+	event.memory_peak = end->memory_peak;
+	if (reported && end->start_error != 0) {
+		event.type = JAILER_FAILED;
+		event.full = end->start_error == ENOSPC;
+		(void)snprintf(event.text, sizeof(event.text), "start a jail: %.23s: %s", end->start_step, strerror(end->start_error));
+	} else if (WIFSIGNALED(event.status)) {
+		event.out_of_memory = jail_backend->out_of_memory(&slot->parts);
+	}
+	event_send(j, &event, -1);
+	slot_remove(j, slot);
+}
+
+static int children_reap(struct jailer *j)
+{
+	int status;
+	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+		for (unsigned i = 0; i < HELPERS; i++) {
+			if (j->helpers[i].pid == pid)
+				return -1;
+		}
+		for (unsigned i = 0; i < j->setup->slots; i++) {
+			if (j->slots[i].pid == pid) {
+				slot_ended(j, &j->slots[i], status);
+				break;
+			}
+		}
+	}
+	slots_assign(j);
+	return 0;
+}
+
+/* ---- requests ---- */
+
+static void request_kill(struct jailer *j, uint64_t id)
+{
+	for (struct waiting **at = &j->first; *at != NULL; at = &(*at)->next) {
+		if ((*at)->request.id == id) {
+			struct waiting *w = waiting_take(j, at);
+			failed_send(j, &w->request, false, "killed before it started");
+			waiting_free(w);
+			return;
+		}
+	}
+	for (unsigned i = 0; i < j->setup->slots; i++) {
+		if (j->slots[i].id != id)
+			continue;
+		j->slots[i].killed = true;
+		if (j->slots[i].state == SLOT_RUNNING)
+			(void)kill(j->slots[i].pid, SIGKILL);
+		return;
+	}
+}
+
+/* 1: handled; 0: nothing there; -1: the server is gone or talks nonsense. */
+static int request_read(struct jailer *j)
+{
+	struct waiting in = {.fds = {-1, -1, -1, -1}};
+	unsigned count = JAILER_START_FDS;
+	ssize_t n = fdpass_receive(j->setup->socket, &in.request, sizeof(in.request), in.fds, &count);
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	if (n != (ssize_t)sizeof(in.request) || in.request.id == 0)
+		return -1;
+	if (in.request.type == JAILER_KILL && count == 0) {
+		request_kill(j, in.request.id);
+		return 1;
+	}
+	if (in.request.type != JAILER_START || in.request.kind >= JAIL_KINDS || count != JAILER_START_FDS) {
+		close_all(in.fds, count);
+		return -1;
+	}
+	struct slot *ready = in.request.kind == JAIL_EXEC && j->first == NULL ? slot_find(j, SLOT_READY) : NULL;
+	if (ready != NULL) {
+		slot_start(j, ready, &in);
+		close_all(in.fds, JAILER_START_FDS);
+	} else {
+		struct waiting *w = mem_alloc(sizeof(*w));
+		*w = in;
+		*j->last = w;
+		j->last = &w->next;
+	}
+	slots_assign(j);
+	return 1;
+}
+
+/* ---- life ---- */
+
+static int watch(const struct jailer *j, int fd)
+{
+	struct epoll_event want = {.events = EPOLLIN, .data.fd = fd};
+	return epoll_ctl(j->epoll, EPOLL_CTL_ADD, fd, &want);
+}
+
+/* Descriptors 0 to 9 are taken, so that those a program gets as 0 to 5 never lie in the way of each other (stub.c). */
+static void low_descriptors_take(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd < 9)
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static int pin(int cpu)
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	if (cpu < 0)
+		return 0;
+	CPU_SET((unsigned)cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set);
+}
+
+static int jailer_open(struct jailer *j, struct fault *f)
+{
+	const struct jailer_setup *s = j->setup;
+	sigset_t child;
+	(void)sigemptyset(&child);
+	(void)sigaddset(&child, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &child, NULL);
+	low_descriptors_take();
+	for (unsigned i = 0; i < HELPERS; i++) {
+		if (helper_start(&j->helpers[i], s->plan, f) < 0)
+			return -1;
+		(void)fcntl(j->helpers[i].socket, F_SETFL, O_NONBLOCK);
+	}
+	if (pin(s->cpu) < 0)
+		log_warn("cannot pin to cpu %d: %s", s->cpu, strerror(errno));
+	(void)fcntl(s->socket, F_SETFL, O_NONBLOCK);
+	j->nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	j->tool = open(s->plan->tool, O_RDONLY | O_CLOEXEC);
+	j->epoll = epoll_create1(EPOLL_CLOEXEC);
+	j->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	j->ends = mmap(NULL, s->slots * sizeof(*j->ends), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (j->nothing < 0 || j->tool < 0 || j->epoll < 0 || j->signals < 0 || j->ends == MAP_FAILED ||
+		watch(j, s->socket) < 0 || watch(j, j->signals) < 0 || watch(j, j->helpers[0].socket) < 0 ||
+		watch(j, j->helpers[1].socket) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "start the jailer (%s)", s->plan->tool);
+	j->slots = mem_zero(s->slots, sizeof(*j->slots));
+	j->jobs = mem_zero(s->slots, sizeof(*j->jobs));
+	for (unsigned i = 0; i < s->slots; i++)
+		memset(j->slots[i].parts.fd, 0xff, sizeof(j->slots[i].parts.fd));
+	return 0;
+}
+
+static int event_handle(struct jailer *j, const struct epoll_event *e)
+{
+	if (e->data.fd == j->setup->socket) {
+		if ((e->events & EPOLLOUT) != 0)
+			out_flush(j);
+		int got = (e->events & ~(unsigned)EPOLLOUT) != 0 ? request_read(j) : 0;
+		while (got > 0)
+			got = request_read(j);
+		return got;
+	}
+	if (e->data.fd == j->signals) {
+		struct signalfd_siginfo info[8];
+		if (read(j->signals, info, sizeof(info)) < 0 && errno != EAGAIN)
+			return -1;
+		return children_reap(j);
+	}
+	for (unsigned i = 0; i < HELPERS; i++) {
+		if (e->data.fd == j->helpers[i].socket)
+			return helper_read(j, &j->helpers[i]);
+	}
+	return 0;
+}
+
+/* The server is gone: end every jail and see that it ended. Groups are removed by whoever cleans after us. */
+static void jails_end(struct jailer *j)
+{
+	for (unsigned i = 0; i < j->setup->slots; i++) {
+		if (j->slots[i].state == SLOT_RUNNING)
+			(void)kill(j->slots[i].pid, SIGKILL);
+	}
+	for (unsigned i = 0; i < HELPERS; i++)
+		(void)kill(j->helpers[i].pid, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+}
+
+int jailer_run(const struct jailer_setup *setup)
+{
+	struct jailer j = {.setup = setup};
+	struct fault f = {0};
+	j.last = &j.first;
+	j.out_last = &j.out;
+	(void)prctl(PR_SET_NAME, setup->plan->instance);
+	if (jailer_open(&j, &f) < 0) {
+		log_error("%s", f.text);
+		return 1;
+	}
+	journal_keep_from_children(setup->journal);
+	/* Behind the helpers' fork: they must be able to open what their own children have under /proc. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	slots_assign(&j);
+	for (;;) {
+		struct epoll_event events[32];
+		int n = epoll_wait(j.epoll, events, 32, -1);
+		if (n < 0 && errno != EINTR)
+			break;
+		int bad = 0;
+		for (int i = 0; i < n && bad == 0; i++)
+			bad = event_handle(&j, &events[i]) < 0;
+		if (bad != 0)
+			break;
+	}
+	jails_end(&j);
+	return 0;
+}

@@ -1,0 +1,133 @@
+#include "node/node.h"
+
+#include "base/buf.h"
+#include "base/defer.h"
+#include "base/fs.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SLOTS = 1280 };
+
+char *node_path(const struct node *n, const char *format, ...)
+{
+	va_list ap;
+	char *tail = NULL;
+	va_start(ap, format);
+	int len = vasprintf(&tail, format, ap);
+	va_end(ap);
+	if (len < 0)
+		abort();
+	char *path = mem_printf("%s/%s", n->state, tail);
+	free(tail);
+	return path;
+}
+
+/* Kernel objects are named for the state directory, so that two Sky Islands on a host keep apart. */
+static char *instance_name(const char *state)
+{
+	unsigned char hash[crypto_generichash_BYTES_MIN];
+	char hex[2 * sizeof(hash) + 1];
+	(void)crypto_generichash(hash, sizeof(hash), (const unsigned char *)state, strlen(state), NULL, 0);
+	(void)sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
+	return mem_printf("sky-%.8s", hex);
+}
+
+static unsigned cpus(void)
+{
+	long count = sysconf(_SC_NPROCESSORS_ONLN);
+	return count < 1 ? 1 : count > NODE_JAILERS_MAX ? NODE_JAILERS_MAX : (unsigned)count;
+}
+
+static void log_level_set(const struct config *c)
+{
+	static const char *const names[] = {"debug", "info", "warn", "error"};
+	for (unsigned i = 0; i < 4; i++) {
+		if (strcmp(c->log_level, names[i]) == 0)
+			log_set_level((enum log_level)i);
+	}
+}
+
+static int state_find(struct node *n, bool make, struct fault *f)
+{
+	if (make && fs_mkdirs(n->config.state_dir, 0755, f) < 0)
+		return fault_wrap(f, "state_dir");
+	n->state = realpath(n->config.state_dir, NULL);
+	if (n->state == NULL)
+		return fault_set(f, FAULT_NOT_FOUND, errno, "state_dir %s", n->config.state_dir);
+	if (strlen(n->state) > 3000)
+		return fault_set(f, FAULT_INPUT, 0, "state_dir is longer than 3000 bytes");
+	n->instance = instance_name(n->state);
+	return 0;
+}
+
+static int node_load(struct node *n, const char *config_path, bool make, struct buf *faults, struct fault *f)
+{
+	*n = (struct node){.config_path = config_path, .lock = -1, .listener = -1, .local = -1};
+	if (sodium_init() < 0)
+		return fault_set(f, FAULT_PLATFORM, 0, "libsodium does not start");
+	if (config_load(&n->config, config_path, faults, f) < 0)
+		return -1;
+	log_level_set(&n->config);
+	if (state_find(n, make, f) < 0)
+		return -1;
+	n->go_version = mem_printf("go%s", n->config.go_version);
+	n->user_mode = geteuid() != 0;
+	n->jailers = cpus();
+	n->plan.slots = SLOTS / n->jailers * n->jailers;
+	n->plan.state = n->state;
+	n->plan.instance = n->instance;
+	n->plan.user_mode = n->user_mode;
+	n->plan.proc = n->config.proc;
+	return 0;
+}
+
+int node_look(struct node *n, const char *config_path, struct buf *faults, struct fault *f)
+{
+	return node_load(n, config_path, false, faults, f);
+}
+
+static int lock_take(struct node *n, struct fault *f)
+{
+	defer_free char *path = node_path(n, "lock");
+	defer_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "open %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return fault_set(f, errno == EWOULDBLOCK ? FAULT_CONFLICT : FAULT_PLATFORM, errno == EWOULDBLOCK ? 0 : errno,
+			"another Sky Island runs with state_dir %s", n->state);
+	n->lock = defer_take(&fd);
+	return 0;
+}
+
+int node_open(struct node *n, const char *config_path, struct buf *faults, struct fault *f)
+{
+	if (node_load(n, config_path, true, faults, f) < 0 || lock_take(n, f) < 0)
+		return -1;
+	if (jail_backend->enter(&n->plan, f) < 0)
+		return -1;
+	n->plan.uid_base = n->user_mode ? 1000 : n->config.uid_base;
+	n->plan.cache_uid = n->user_mode ? 999 : n->config.uid_base - 2;
+	n->server_uid = n->user_mode ? 0 : n->config.uid_base - 1;
+	return 0;
+}
+
+void node_close(struct node *n)
+{
+	journal_close(&n->journal);
+	if (n->lock >= 0)
+		(void)close(n->lock);
+	free(n->state);
+	free(n->instance);
+	free(n->go_version);
+	config_finish(&n->config);
+}

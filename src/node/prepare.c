@@ -1,0 +1,357 @@
+/*
+ * What jails need, made once, in steps. Each step looks whether it is done, makes its thing beside the place where it belongs and
+ * renames it there: a kill at any point leaves nothing half done, and nothing is downloaded twice.
+ *
+ *   storage    the directories of the state
+ *   toolchain  Go itself, as a module, checksum-verified by whatever `go` the host has
+ *   base       the root that all jails share: /etc, empty places for mounts, CA certificates, time zones
+ *   tool       driver/cmd/tool, compiled
+ *   cache      the standard library and the driver, compiled, for builds to start from
+ */
+
+#include "node/node.h"
+
+#include "base/clock.h"
+#include "base/defer.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "jail/steps.h"
+#include "node/driver_tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct preparing {
+	struct node *node;
+	char key[33];     /* digest of the driver's source and Go's version */
+	char *goroot, *tool;
+};
+
+/* ---- storage ---- */
+
+static int storage_up(void *thing, struct fault *f)
+{
+	static const struct {
+		const char *name;
+		bool servers; /* the server writes there */
+		bool emptied; /* what is in it belongs to a run that is over */
+	} dirs[] = {{"run", false, false}, {"toolchain", false, false}, {"tool", false, false}, {"private", false, false}, {"sources", true, true},
+		{"artifacts", true, true}, {"tmp", true, true}};
+	const struct node *n = ((struct preparing *)thing)->node;
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		defer_free char *path = node_path(n, "%s", dirs[i].name);
+		if ((dirs[i].emptied && fs_remove_all(path, f) < 0) || fs_mkdirs(path, 0755, f) < 0)
+			return -1;
+		if (strcmp(dirs[i].name, "private") == 0 && chmod(path, 0700) < 0)
+			return fault_set(f, FAULT_PLATFORM, errno, "chmod %s", path);
+		if (dirs[i].servers && n->server_uid != 0 && chown(path, n->server_uid, n->server_uid) < 0)
+			return fault_set(f, FAULT_PLATFORM, errno, "chown %s", path);
+	}
+	return 0;
+}
+
+/* ---- toolchain ---- */
+
+/* A minimal environment of our own, plus how modules are reached, which is the user's to say. */
+static char **go_environment(const struct preparing *p, const char *const *more, size_t count)
+{
+	static const char *const passed[] = {"PATH", "HOME", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY", "HTTPS_PROXY",
+		"HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+	const size_t passed_count = sizeof(passed) / sizeof(passed[0]);
+	char **env = mem_zero(passed_count + count + 2, sizeof(*env));
+	size_t at = 0;
+	for (size_t i = 0; i < passed_count; i++) {
+		const char *value = getenv(passed[i]);
+		if (value != NULL)
+			env[at++] = mem_printf("%s=%s", passed[i], value);
+	}
+	env[at++] = mem_printf("TMPDIR=%s/tmp", p->node->state);
+	for (size_t i = 0; i < count; i++)
+		env[at++] = mem_strdup(more[i]);
+	return env;
+}
+
+static void environment_free(char **env)
+{
+	for (char **at = env; *at != NULL; at++)
+		free(*at);
+	free(env);
+}
+
+static int go_run(const struct preparing *p, char *const *argv, const char *const *more, size_t count, const char *dir,
+	struct buf *out, struct fault *f)
+{
+	char **env = go_environment(p, more, count);
+	const struct proc_spec spec = {.argv = argv, .env = env, .dir = dir};
+	int ran = proc_run(&spec, out, f);
+	environment_free(env);
+	return ran;
+}
+
+/* The module system takes away the run bits of what it unpacks. */
+static int run_bits_set(const char *goroot, struct fault *f)
+{
+	static const char *const dirs[] = {"bin", "pkg/tool/linux_amd64", "pkg/tool/linux_arm64"};
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		defer_free char *path = mem_printf("%s/%s", goroot, dirs[i]);
+		defer_closedir DIR *dir = opendir(path);
+		for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL; e = readdir(dir)) {
+			if (e->d_name[0] != '.' && fchmodat(dirfd(dir), e->d_name, 0755, 0) < 0)
+				return fault_set(f, FAULT_PLATFORM, errno, "chmod %s/%s", path, e->d_name);
+		}
+	}
+	return 0;
+}
+
+static const char *architecture(void)
+{
+#if defined(__aarch64__)
+	return "arm64";
+#else
+	return "amd64";
+#endif
+}
+
+static int toolchain_download(const struct preparing *p, const char *go, const char *part, struct fault *f)
+{
+	defer_free char *module = mem_printf("golang.org/toolchain@v0.0.1-%s.linux-%s", p->node->go_version, architecture());
+	defer_free char *cache = mem_printf("GOMODCACHE=%s", part);
+	defer_free char *build = mem_printf("GOCACHE=%s/cache-of-go", part);
+	const char *more[] = {cache, build, "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GO111MODULE=on", "GOWORK=off"};
+	char *const argv[] = {(char *)(uintptr_t)go, (char *)"mod", (char *)"download", module, NULL};
+	if (go_run(p, argv, more, sizeof(more) / sizeof(more[0]), part, NULL, f) < 0)
+		return -1;
+	defer_free char *unpacked = mem_printf("%s/%s", part, module);
+	if (run_bits_set(unpacked, f) < 0)
+		return -1;
+	if (rename(unpacked, p->goroot) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "rename %s", unpacked);
+	return 0;
+}
+
+static int toolchain_up(void *thing, struct fault *f)
+{
+	const struct preparing *p = thing;
+	if (access(p->goroot, F_OK) == 0)
+		return 0;
+	defer_free char *go = proc_find("go");
+	if (go == NULL)
+		return fault_set(f, FAULT_PLATFORM, 0,
+			"no `go` on PATH to fetch Go %s with: install your distribution's (golang-go), any from 1.19 on", p->node->go_version);
+	defer_free char *part = node_path(p->node, "toolchain/part");
+	if (fs_remove_all(part, f) < 0 || fs_mkdirs(part, 0755, f) < 0)
+		return -1;
+	int did = toolchain_download(p, go, part, f);
+	(void)fs_remove_all(part, NULL);
+	return did;
+}
+
+/* ---- base ---- */
+
+static int base_file(const char *root, const char *name, const char *text, struct fault *f)
+{
+	defer_free char *path = mem_printf("%s/%s", root, name);
+	return fs_write(path, text, strlen(text), 0644, f);
+}
+
+static int base_certificates(const struct node *n, const char *root, struct fault *f)
+{
+	static const char *const usual[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/cert.pem", "/usr/local/share/certs/ca-root-nss.crt"};
+	const char *given = n->config.modules.ssl_cert_file != NULL ? n->config.modules.ssl_cert_file : getenv("SSL_CERT_FILE");
+	defer_free char *to = mem_printf("%s/etc/ssl/certs/ca-certificates.crt", root);
+	if (given != NULL)
+		return fs_copy(given, to, 0644, f);
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+		if (access(usual[i], R_OK) == 0)
+			return fs_copy(usual[i], to, 0644, f);
+	}
+	log_warn("no CA certificates found: fetching modules over https will fail; install ca-certificates");
+	return 0;
+}
+
+static int base_up(void *thing, struct fault *f)
+{
+	static const char *const dirs[] = {"dev", "tmp", "proc", "go", "src", "cache", "modules", "etc/ssl/certs", "usr/share"};
+	static const char *const devices[] = {"null", "zero", "full", "random", "urandom"};
+	static const char *const files[][2] = {
+		{"etc/passwd", "root:x:0:0:root:/:/nologin\njail:x:1000:1000:jail:/tmp:/nologin\nnobody:x:65534:65534::/:/nologin\n"},
+		{"etc/group", "root:x:0:\njail:x:1000:\nnogroup:x:65534:\n"},
+		{"etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"},
+		{"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
+	};
+	const struct preparing *p = thing;
+	defer_free char *root = node_path(p->node, "base");
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		defer_free char *path = mem_printf("%s/%s", root, dirs[i]);
+		if (fs_mkdirs(path, 0755, f) < 0)
+			return -1;
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		defer_free char *path = mem_printf("%s/modules/%u", root, i);
+		if (fs_mkdirs(path, 0755, f) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		defer_free char *name = mem_printf("dev/%s", devices[i]);
+		if (base_file(root, name, "", f) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (base_file(root, files[i][0], files[i][1], f) < 0)
+			return -1;
+	}
+	defer_free char *zones = mem_printf("%s/lib/time/zoneinfo.zip", p->goroot);
+	defer_free char *zones_to = mem_printf("%s/usr/share/zoneinfo.zip", root);
+	return fs_copy(zones, zones_to, 0644, f) < 0 ? -1 : base_certificates(p->node, root, f);
+}
+
+/* ---- tool and cache ---- */
+
+static void key_make(struct preparing *p)
+{
+	unsigned char hash[16];
+	crypto_generichash_state state;
+	(void)crypto_generichash_init(&state, NULL, 0, sizeof(hash));
+	(void)crypto_generichash_update(&state, (const unsigned char *)p->node->go_version, strlen(p->node->go_version));
+	for (const struct driver_file *file = driver_tree; file->path != NULL; file++) {
+		(void)crypto_generichash_update(&state, (const unsigned char *)file->path, strlen(file->path) + 1);
+		(void)crypto_generichash_update(&state, file->data, file->len);
+	}
+	(void)crypto_generichash_final(&state, hash, sizeof(hash));
+	(void)sodium_bin2hex(p->key, sizeof(p->key), hash, sizeof(hash));
+}
+
+static int driver_unpack(const char *to, struct fault *f)
+{
+	for (const struct driver_file *file = driver_tree; file->path != NULL; file++) {
+		defer_free char *path = mem_printf("%s/%s", to, file->path);
+		char *slash = strrchr(path, '/');
+		*slash = '\0';
+		if (fs_mkdirs(path, 0755, f) < 0)
+			return -1;
+		*slash = '/';
+		if (fs_write(path, file->data, file->len, 0644, f) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The variables under which both tool and cache are compiled. */
+static int with_toolchain(const struct preparing *p, const char *cache, char *const *argv, const char *dir, struct fault *f)
+{
+	defer_free char *root = mem_printf("GOROOT=%s", p->goroot);
+	defer_free char *build = mem_printf("GOCACHE=%s", cache);
+	defer_free char *modules = mem_printf("GOMODCACHE=%s/tmp/modcache", p->node->state);
+	defer_free char *home = mem_printf("HOME=%s/tmp", p->node->state);
+	const char *more[] = {root, build, modules, home, "GOPROXY=off", "GOFLAGS=-mod=mod", "GOTOOLCHAIN=local", "GOENV=off",
+		"GOWORK=off", "GOTELEMETRY=off", "CGO_ENABLED=0"};
+	return go_run(p, argv, more, sizeof(more) / sizeof(more[0]), dir, NULL, f);
+}
+
+static int tool_up(void *thing, struct fault *f)
+{
+	const struct preparing *p = thing;
+	if (access(p->tool, X_OK) == 0)
+		return 0;
+	defer_free char *part = node_path(p->node, "tool/part");
+	defer_free char *source = mem_printf("%s/driver", part);
+	defer_free char *made = mem_printf("%s/tool", part);
+	defer_free char *cache = node_path(p->node, "private/gocache.part");
+	defer_free char *go = mem_printf("%s/bin/go", p->goroot);
+	if (fs_remove_all(part, f) < 0 || driver_unpack(source, f) < 0)
+		return -1;
+	char *const argv[] = {go, (char *)"build", (char *)"-trimpath", (char *)"-buildvcs=false", (char *)"-o", made,
+		(char *)"./cmd/tool", NULL};
+	int did = with_toolchain(p, cache, argv, source, f);
+	if (did == 0 && (chmod(made, 0755) < 0 || rename(made, p->tool) < 0))
+		did = fault_set(f, FAULT_PLATFORM, errno, "rename %s", made);
+	(void)fs_remove_all(part, NULL);
+	return did;
+}
+
+/* Gives the cache to its uid, its directories open to all: see cache_overlay (jail/linux/root.c). */
+static int cache_open_up(const struct node *n, const char *cache, struct fault *f)
+{
+	defer_closedir DIR *dir = opendir(cache);
+	if (dir == NULL || chmod(cache, 0777) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "open up %s", cache);
+	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+		defer_free char *path = mem_printf("%s/%s", cache, e->d_name);
+		if (e->d_name[0] == '.')
+			continue;
+		if (n->plan.uids_apart && fs_chown_all(path, n->plan.cache_uid, n->plan.cache_uid, f) < 0)
+			return -1;
+		if (chmod(path, 0777) < 0)
+			return fault_set(f, FAULT_PLATFORM, errno, "chmod %s", path);
+	}
+	return 0;
+}
+
+static int cache_up(void *thing, struct fault *f)
+{
+	const struct preparing *p = thing;
+	defer_free char *part = node_path(p->node, "private/gocache.part");
+	defer_free char *cache = node_path(p->node, "private/gocache");
+	defer_free char *mark = mem_printf("%s/seeded-%s", cache, p->key);
+	defer_free char *mark_part = mem_printf("%s/seeded-%s", part, p->key);
+	if (access(mark, F_OK) == 0)
+		return 0;
+	char *const argv[] = {p->tool, (char *)"seed", NULL};
+	if (with_toolchain(p, part, argv, NULL, f) < 0 || cache_open_up(p->node, part, f) < 0 || fs_write(mark_part, "", 0, 0644, f) < 0 || fs_remove_all(cache, f) < 0)
+		return -1;
+	if (rename(part, cache) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "rename %s", part);
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static const struct step steps[] = {
+	{"storage", storage_up, NULL},
+	{"toolchain", toolchain_up, NULL},
+	{"base", base_up, NULL},
+	{"tool", tool_up, NULL},
+	{"cache", cache_up, NULL},
+};
+
+static int step_do(const struct step *step, struct preparing *p, bool loud, struct fault *f)
+{
+	const uint64_t start = clock_mono_ns();
+	const bool terminal = loud && isatty(STDERR_FILENO);
+	if (terminal)
+		(void)fprintf(stderr, "  %-10s …", step->name);
+	if (step->up(p, f) < 0) {
+		if (terminal)
+			(void)fprintf(stderr, "\r  %-10s failed\n", step->name);
+		return fault_wrap(f, "prepare %s", step->name);
+	}
+	const double seconds = (double)(clock_mono_ns() - start) / 1e9;
+	if (terminal)
+		(void)fprintf(stderr, "\r  %-10s %.2f s\n", step->name, seconds);
+	else if (loud)
+		(void)fprintf(stderr, "prepare %s: %.2f s\n", step->name, seconds);
+	return 0;
+}
+
+int node_prepare(struct node *n, bool loud, struct fault *f)
+{
+	struct preparing p = {.node = n};
+	key_make(&p);
+	p.goroot = node_path(n, "toolchain/%s", n->go_version);
+	p.tool = node_path(n, "tool/%s", p.key);
+	n->plan.toolchain = p.goroot; /* as long as the process */
+	n->plan.tool = p.tool;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (step_do(&steps[i], &p, loud, f) < 0)
+			return -1;
+	}
+	return 0;
+}

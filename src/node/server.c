@@ -1,0 +1,225 @@
+/* The server's process: unprivileged, one loop; it puts the modules together and ends when it is drained. */
+
+#include "node/node.h"
+
+#include "api/api.h"
+#include "base/buf.h"
+#include "base/fdpass.h"
+#include "base/log.h"
+#include "net/egress.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+struct server {
+	struct node *node;
+	uv_loop_t loop;
+	struct jailer_client *jailers;
+	struct tools *tools;
+	struct pool *pool;
+	struct api *api;
+	struct http_server *http, *local;
+	uv_poll_t control;
+	uv_signal_t terminate;
+	uv_timer_t drained;
+	int control_fd;
+	bool draining;
+};
+
+static uint64_t ms_of(int64_t ns)
+{
+	return (uint64_t)ns / 1000000U;
+}
+
+static void drained_check(uv_timer_t *timer)
+{
+	struct server *s = timer->data;
+	if (http_server_open_exchanges(s->http) + http_server_open_exchanges(s->local) == 0)
+		uv_stop(&s->loop);
+}
+
+/* First SIGTERM: no new calls, those that run end. The second comes as SIGKILL from the supervisor. */
+static void on_terminate(uv_signal_t *handle, int number)
+{
+	struct server *s = handle->data;
+	(void)number;
+	if (s->draining)
+		return;
+	s->draining = true;
+	api_drain(s->api);
+	pool_drain(s->pool);
+	http_server_drain(s->http);
+	http_server_drain(s->local);
+	(void)uv_timer_start(&s->drained, drained_check, 0, 20);
+}
+
+/* The supervisor hands over the socket of a new jailer; end of file: the supervisor is gone, and with it our reason to be. */
+static void on_control(uv_poll_t *handle, int status, int events)
+{
+	struct server *s = handle->data;
+	char word;
+	int fd = -1;
+	unsigned count = 1;
+	struct fault f = {0};
+	(void)status;
+	(void)events;
+	ssize_t n = fdpass_receive(s->control_fd, &word, 1, &fd, &count);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n != 1 || count != 1) {
+		log_error("the supervisor is gone");
+		_exit(1);
+	}
+	if (jailer_client_attach(s->jailers, fd, &f) < 0)
+		log_error("%s", f.text);
+}
+
+static void tools_open(struct server *s)
+{
+	const struct node *n = s->node;
+	const struct tool_limits limits = {
+		.build_ms = ms_of(n->config.build_timeout),
+		.fetch_ms = ms_of(n->config.fetch_timeout),
+		.builds_max = n->config.builds_max,
+		.fetches_max = 4,
+		.egress =
+			{
+				.trusted_hosts = (const char *const *)n->modules.trusted,
+				.upstream_proxy = n->modules.https_proxy,
+				.no_proxy = n->modules.no_proxy,
+				.plain_http = true,
+				.bytes_max = (uint64_t)2 << 30,
+				.connections_max = 64,
+			},
+	};
+	s->tools = tools_create(&s->loop, s->jailers, &limits);
+}
+
+static void pool_open(struct server *s)
+{
+	const struct config *c = &s->node->config;
+	const struct pool_limits limits = {
+		.exec_ms = ms_of(c->exec_timeout),
+		.init_ms = ms_of(c->init_timeout),
+		.output_max = c->output_max,
+		.waiting_max = 64,
+		.running_max = 256,
+		.idle_ms = 10 * 60 * 1000,
+	};
+	s->pool = pool_create(&s->loop, s->jailers, &limits);
+}
+
+static const char *expressions_name(const struct config *c)
+{
+	return c->expressions == CONFIG_EXPRESSIONS_OFF ? "off" : c->expressions == CONFIG_EXPRESSIONS_SIMPLE ? "simple" : "full";
+}
+
+static void api_open(struct server *s)
+{
+	const struct node *n = s->node;
+	const struct sources_setup sources = {
+		.loop = &s->loop,
+		.tools = s->tools,
+		.state = n->state,
+		.toolchain = n->plan.toolchain,
+		.go_version = n->go_version,
+		.expires_ms = ms_of(n->config.cache_default_expiration),
+		.bytes_max = (uint64_t)1 << 30,
+	};
+	const struct artifacts_setup artifacts = {.loop = &s->loop, .tools = s->tools, .state = n->state, .cgo = n->config.cgo};
+	const struct api_setup setup = {
+		.config = &n->config,
+		.invoke =
+			{
+				.sources = sources_create(&sources),
+				.artifacts = artifacts_create(&artifacts),
+				.pool = s->pool,
+				.expressions = expressions_name(&n->config),
+			},
+	};
+	s->api = api_create(&setup);
+}
+
+static struct http_server *http_open(struct server *s, int listener, bool trusted, struct fault *f)
+{
+	struct http_callbacks callbacks = api_callbacks(s->api, trusted);
+	struct http_server *http = http_server_create(&s->loop, &http_limits_default, &callbacks, f);
+	if (http == NULL || (listener >= 0 && http_server_listen(http, listener, f) < 0))
+		return NULL;
+	return http;
+}
+
+static int signals_watch(struct server *s)
+{
+	sigset_t none;
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)uv_signal_init(&s->loop, &s->terminate);
+	(void)uv_timer_init(&s->loop, &s->drained);
+	s->terminate.data = s->drained.data = s->control.data = s;
+	(void)fcntl(s->control_fd, F_SETFL, O_NONBLOCK);
+	(void)uv_poll_init(&s->loop, &s->control, s->control_fd);
+	(void)uv_poll_start(&s->control, UV_READABLE, on_control);
+	return uv_signal_start(&s->terminate, on_terminate, SIGTERM);
+}
+
+/* Nothing of root's stays: the supervisor bound the listeners, the jailers do the rest. */
+static int privileges_drop(const struct node *n, struct fault *f)
+{
+	struct rlimit files;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (n->server_uid != 0 && (setgroups(0, NULL) < 0 || setresgid(n->server_uid, n->server_uid, n->server_uid) < 0 ||
+					  setresuid(n->server_uid, n->server_uid, n->server_uid) < 0))
+		return fault_set(f, FAULT_PLATFORM, errno, "become uid %u", (unsigned)n->server_uid);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cleared by the change of uid */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	return 0;
+}
+
+static int server_open(struct server *s, const int *jailers, unsigned count, struct fault *f)
+{
+	if (privileges_drop(s->node, f) < 0)
+		return -1;
+	json_object_seed(0);
+	if (uv_loop_init(&s->loop) < 0)
+		return fault_set(f, FAULT_PLATFORM, 0, "no event loop");
+	s->jailers = jailer_client_create(&s->loop);
+	for (unsigned i = 0; i < count; i++) {
+		if (jailer_client_attach(s->jailers, jailers[i], f) < 0)
+			return -1;
+	}
+	tools_open(s);
+	pool_open(s);
+	api_open(s);
+	s->http = http_open(s, s->node->listener, false, f);
+	s->local = s->http != NULL ? http_open(s, s->node->local, true, f) : NULL;
+	if (s->local == NULL)
+		return -1;
+	return signals_watch(s) == 0 ? 0 : fault_set(f, FAULT_PLATFORM, 0, "no signals");
+}
+
+int server_run(struct node *n, int control, const int *jailers, unsigned count)
+{
+	struct server s = {.node = n, .control_fd = control};
+	struct fault f = {0};
+	log_set_role("server");
+	if (server_open(&s, jailers, count, &f) < 0) {
+		log_error("%s", f.text);
+		return 1;
+	}
+	(void)uv_run(&s.loop, UV_RUN_DEFAULT);
+	return 0;
+}

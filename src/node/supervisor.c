@@ -1,0 +1,363 @@
+/*
+ * Theory of operation. The supervisor is the command that was started. It binds the listeners, clears what an earlier run left
+ * behind, forks the jailers and the server, and from then on only waits:
+ *
+ *   a jailer died    its journalled jails are killed and their slots cleared, another is forked, and its socket is
+ *                    handed to the server
+ *   the server died  its sockets close, so the jailers end their jails and themselves; all are started anew
+ *   SIGTERM, SIGINT  the server is told to drain; a second one ends it at once
+ */
+
+#include "node/node.h"
+
+#include "base/clock.h"
+#include "base/defer.h"
+#include "base/fdpass.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "jailer/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STOCK = 4 };
+
+struct supervisor {
+	struct node *node;
+	pid_t server, jailers[NODE_JAILERS_MAX];
+	int control;         /* to the server */
+	int sockets[NODE_JAILERS_MAX]; /* the server's ends of the jailers' sockets, until it has them; else -1 */
+	bool stopping;
+	uint64_t started_ns; /* of the server, against restarting in a circle */
+	int ready_fd;
+};
+
+/* ---- listeners ---- */
+
+static int unix_listen(const char *path, mode_t mode, struct fault *f)
+{
+	/* Bound by its last element from within its directory: sun_path is short, state directories need not be. */
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	const char *slash = strrchr(path, '/');
+	defer_free char *dir = mem_strndup(path, slash != NULL ? (size_t)(slash - path) + 1 : 0);
+	defer_close int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	defer_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", slash != NULL ? slash + 1 : path);
+	(void)unlink(path);
+	if (fd < 0 || (dir[0] != '\0' && chdir(dir) < 0))
+		return fault_set(f, FAULT_PLATFORM, errno, "socket %s", path);
+	mode_t old = umask(~mode & 0777);
+	int bound = bind(fd, (struct sockaddr *)&at, sizeof(at));
+	int error = errno;
+	(void)umask(old);
+	if (here >= 0)
+		(void)!fchdir(here);
+	if (bound < 0 || listen(fd, 512) < 0)
+		return fault_set(f, FAULT_PLATFORM, bound < 0 ? error : errno, "listen on %s", path);
+	return defer_take(&fd);
+}
+
+static int tcp_listen(struct node *n, struct fault *f)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+	struct addrinfo *found = NULL;
+	char port[8];
+	(void)snprintf(port, sizeof(port), "%u", n->config.http_port);
+	int error = getaddrinfo(n->config.listen, port, &hints, &found);
+	if (error != 0)
+		return fault_set(f, FAULT_INPUT, 0, "listen: %s is no address: %s", n->config.listen, gai_strerror(error));
+	defer_close int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1;
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+	bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+		  bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, 512) == 0 &&
+		  getsockname(fd, (struct sockaddr *)&own, &len) == 0;
+	freeaddrinfo(found);
+	if (!ok)
+		return fault_set(f, FAULT_PLATFORM, errno, "listen on %s port %s", n->config.listen, port);
+	unsigned actual = own.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&own)->sin6_port)
+						    : ntohs(((struct sockaddr_in *)&own)->sin_port);
+	bool six = strchr(n->config.listen, ':') != NULL;
+	(void)snprintf(n->address, sizeof(n->address), "http://%s%.100s%s:%u", six ? "[" : "", n->config.listen, six ? "]" : "", actual);
+	return defer_take(&fd);
+}
+
+static int listeners_bind(struct node *n, struct fault *f)
+{
+	defer_free char *local = node_path(n, "run/api.sock");
+	defer_free char *address = node_path(n, "run/address");
+	n->local = unix_listen(local, 0600, f);
+	if (n->local < 0)
+		return -1;
+	if (strcmp(n->config.listen, "none") == 0)
+		return 0;
+	if (strncmp(n->config.listen, "unix:", 5) == 0) {
+		n->listener = unix_listen(n->config.listen + 5, 0660, f);
+		(void)snprintf(n->address, sizeof(n->address), "%.150s", n->config.listen);
+	} else {
+		n->listener = tcp_listen(n, f);
+	}
+	return n->listener < 0 ? -1 : fs_write(address, n->address, strlen(n->address), 0644, f);
+}
+
+/* ---- what was left behind ---- */
+
+void supervisor_clean(struct node *n, unsigned first, unsigned count)
+{
+	unsigned cleared = 0;
+	for (unsigned slot = first; slot < first + count; slot++) {
+		struct fault f = {0};
+		if (n->journal.entries[slot].state == JOURNAL_FREE)
+			continue;
+		journal_kill(&n->journal, slot, n->instance);
+		if (jail_backend->destroy(&n->plan, slot, &f) < 0) {
+			log_error("slot %u could not be cleared: %s", slot, f.text);
+			continue;
+		}
+		journal_free(&n->journal, slot);
+		cleared++;
+	}
+	if (cleared > 0)
+		log_info("%u jail slots cleared", cleared);
+}
+
+/* ---- children ---- */
+
+static void sockets_close(struct supervisor *s)
+{
+	for (unsigned i = 0; i < NODE_JAILERS_MAX; i++) {
+		if (s->sockets[i] >= 0)
+			(void)close(s->sockets[i]);
+		s->sockets[i] = -1;
+	}
+}
+
+static void child_begin(const struct supervisor *s)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)setsid(); /* the terminal's ^C is for the supervisor, which ends us in order */
+	(void)close(s->node->lock);
+	s->node->lock = -1;
+}
+
+static unsigned slots_each(const struct supervisor *s)
+{
+	return s->node->plan.slots / s->node->jailers;
+}
+
+/* Forks jailer i; returns our end of its socket, for the server. */
+static int jailer_start(struct supervisor *s, unsigned i, struct fault *f)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "socketpair");
+	pid_t pid = fork();
+	if (pid == 0) {
+		child_begin(s);
+		(void)close(pair[0]);
+		(void)close(s->control);
+		sockets_close(s); /* or the end of the server would not be seen by the jailers before us */
+		if (s->node->listener >= 0)
+			(void)close(s->node->listener);
+		(void)close(s->node->local);
+		log_set_role("jailer");
+		const struct jailer_setup setup = {.plan = &s->node->plan, .journal = &s->node->journal, .first_slot = i * slots_each(s),
+			.slots = slots_each(s), .cpu = s->node->jailers > 1 ? (int)i : -1, .stock = STOCK, .socket = pair[1]};
+		_exit(jailer_run(&setup));
+	}
+	(void)close(pair[1]);
+	if (pid < 0) {
+		(void)close(pair[0]);
+		return fault_set(f, FAULT_PLATFORM, errno, "fork a jailer");
+	}
+	s->jailers[i] = pid;
+	return pair[0];
+}
+
+static int server_start(struct supervisor *s, struct fault *f)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "socketpair");
+	pid_t pid = fork();
+	if (pid == 0) {
+		child_begin(s);
+		(void)close(pair[0]);
+		_exit(server_run(s->node, pair[1], s->sockets, s->node->jailers));
+	}
+	(void)close(pair[1]);
+	if (pid < 0) {
+		(void)close(pair[0]);
+		return fault_set(f, FAULT_PLATFORM, errno, "fork the server");
+	}
+	s->server = pid;
+	s->control = pair[0];
+	s->started_ns = clock_mono_ns();
+	return 0;
+}
+
+static int all_start(struct supervisor *s, struct fault *f)
+{
+	s->control = -1;
+	for (unsigned i = 0; i < s->node->jailers; i++) {
+		s->sockets[i] = jailer_start(s, i, f);
+		if (s->sockets[i] < 0)
+			return -1;
+	}
+	int started = server_start(s, f);
+	sockets_close(s);
+	return started;
+}
+
+static void all_end(struct supervisor *s)
+{
+	sockets_close(s);
+	if (s->server > 0)
+		(void)kill(s->server, SIGKILL);
+	if (s->control >= 0)
+		(void)close(s->control);
+	s->control = -1;
+	/* Jailers end by themselves once the server's ends of their sockets are closed. */
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+	s->server = 0;
+	memset(s->jailers, 0, sizeof(s->jailers));
+	supervisor_clean(s->node, 0, s->node->plan.slots);
+}
+
+static int jailer_replace(struct supervisor *s, unsigned i, struct fault *f)
+{
+	log_error("jailer %u died; its jails are ended and another is started", i);
+	supervisor_clean(s->node, i * slots_each(s), slots_each(s));
+	defer_close int socket = jailer_start(s, i, f);
+	if (socket < 0)
+		return -1;
+	if (fdpass_send(s->control, "j", 1, &socket, 1) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "hand a jailer to the server");
+	return 0;
+}
+
+static int all_restart(struct supervisor *s, struct fault *f)
+{
+	log_error("the server died; everything is started anew");
+	all_end(s);
+	if (clock_mono_ns() - s->started_ns < 1000000000U)
+		(void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL); /* something is wrong; do not spin */
+	return all_start(s, f);
+}
+
+/* 0: go on; 1: the server ended as it was told to; -1: give up. */
+static int children_reap(struct supervisor *s, struct fault *f)
+{
+	for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;) {
+		if (pid == s->server) {
+			s->server = 0;
+			if (s->stopping)
+				return 1;
+			return all_restart(s, f);
+		}
+		for (unsigned i = 0; i < s->node->jailers; i++) {
+			if (s->jailers[i] == pid && !s->stopping && jailer_replace(s, i, f) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* ---- life ---- */
+
+static void stop(struct supervisor *s)
+{
+	if (s->stopping)
+		log_warn("told to stop again: running calls are ended");
+	else
+		log_info("stopping: running calls may end");
+	if (s->server > 0)
+		(void)kill(s->server, s->stopping ? SIGKILL : SIGTERM);
+	s->stopping = true;
+}
+
+static int wait_for_signals(struct supervisor *s, const sigset_t *signals, struct fault *f)
+{
+	for (;;) {
+		int number = sigwaitinfo(signals, NULL);
+		if (number == SIGTERM || number == SIGINT) {
+			stop(s);
+		} else if (number == SIGCHLD) {
+			int came = children_reap(s, f);
+			if (came != 0)
+				return came > 0 ? 0 : -1;
+		}
+	}
+}
+
+static void descriptors_raise(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static int supervisor_open(struct supervisor *s, struct fault *f)
+{
+	struct node *n = s->node;
+	if (n->config.warnings.len > 0)
+		log_warn("configuration: %s", n->config.warnings.data);
+	descriptors_raise();
+	if (jail_backend->prepare(&n->plan, f) < 0)
+		return -1;
+	supervisor_clean(n, 0, n->plan.slots);
+	if (listeners_bind(n, f) < 0)
+		return -1;
+	return all_start(s, f);
+}
+
+int supervisor_run(struct node *n, int ready_fd)
+{
+	struct supervisor s = {.node = n, .control = -1, .ready_fd = ready_fd};
+	struct fault f = {0};
+	sigset_t signals;
+	memset(s.sockets, 0xff, sizeof(s.sockets));
+	(void)sigemptyset(&signals);
+	const int waited[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+	for (size_t i = 0; i < sizeof(waited) / sizeof(waited[0]); i++)
+		(void)sigaddset(&signals, waited[i]);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	log_set_role("supervisor");
+	int came = supervisor_open(&s, &f);
+	if (came == 0) {
+		log_info("Sky Island serves %s (state %s, %s)", n->address[0] != '\0' ? n->address : "run/api.sock only", n->state,
+			n->user_mode ? "as an ordinary user" : "as root");
+		if (ready_fd >= 0)
+			(void)!write(ready_fd, "r", 1);
+		came = wait_for_signals(&s, &signals, &f);
+	}
+	if (came < 0)
+		log_error("%s", f.text);
+	all_end(&s);
+	jail_backend->finish(&n->plan);
+	defer_free char *address = node_path(n, "run/address");
+	defer_free char *local = node_path(n, "run/api.sock");
+	(void)unlink(address);
+	(void)unlink(local);
+	return came < 0 ? 1 : 0;
+}

@@ -1,0 +1,357 @@
+#include "pool/run.h"
+
+#include "base/clock.h"
+#include "base/defer.h"
+#include "base/log.h"
+#include "pool/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+enum { ENDING_MS = 200 }; /* a driver that has answered gets this long to end by itself */
+
+static void run_readable(uv_poll_t *poll, int status, int events);
+
+/* ---- freeing ---- */
+
+static void run_free_maybe(struct pool_run *run)
+{
+	if (!run->exited || run->open_handles > 0)
+		return;
+	buf_finish(&run->in);
+	buf_finish(&run->out_text);
+	buf_finish(&run->err_text);
+	free(run);
+}
+
+static void handle_closed(uv_handle_t *handle)
+{
+	struct pool_run *run = handle->data;
+	run->open_handles--;
+	run_free_maybe(run);
+}
+
+static void end_close(int *fd, uv_poll_t *poll)
+{
+	if (*fd < 0)
+		return;
+	(void)uv_poll_stop(poll);
+	(void)close(*fd);
+	*fd = -1;
+	uv_close((uv_handle_t *)poll, handle_closed);
+}
+
+static void run_close(struct pool_run *run)
+{
+	end_close(&run->control, &run->control_poll);
+	end_close(&run->out, &run->out_poll);
+	end_close(&run->err, &run->err_poll);
+}
+
+/* ---- the call's end ---- */
+
+static void result_tell(struct pool_run *run, struct pool_result *result)
+{
+	const uint64_t now = clock_mono_ns();
+	struct pool_call *call = run->call;
+	result->waited = call->waited;
+	result->jail_ns = (call->called_ns != 0 ? call->called_ns : now) - call->asked_ns;
+	result->run_ns = call->called_ns != 0 ? now - call->called_ns : 0;
+	result->in_init = call->called_ns == 0;
+	(void)buf_reserve(&run->out_text, 1);
+	(void)buf_reserve(&run->err_text, 1);
+	result->out = run->out_text.data;
+	result->out_len = run->out_text.len;
+	result->err = run->err_text.data;
+	result->err_len = run->err_text.len;
+	pool_on_result(run, result); /* takes the call off the run */
+}
+
+/* Reads what is there; at most one byte beyond the limit is taken. True: the writers have all closed. */
+static bool output_drain(struct pool_run *run, int fd, struct buf *text)
+{
+	const size_t max = pool_limits_of(run->pool)->output_max;
+	while (fd >= 0 && text->len <= max) {
+		size_t room = max + 1 - text->len;
+		room = room > 65536 ? 65536 : room;
+		ssize_t n = read(fd, buf_reserve(text, room), room);
+		if (n <= 0)
+			return n == 0;
+		text->len += (size_t)n;
+		text->data[text->len] = '\0';
+		if ((size_t)n < room && n < 4096)
+			return false; /* a pipe gives all it has: nothing is left */
+	}
+	return true;
+}
+
+static bool output_exceeded(struct pool_run *run)
+{
+	const size_t max = pool_limits_of(run->pool)->output_max;
+	bool exceeded = false;
+	struct buf *texts[] = {&run->out_text, &run->err_text};
+	for (size_t i = 0; i < 2; i++) {
+		if (texts[i]->len <= max)
+			continue;
+		texts[i]->len = max;
+		texts[i]->data[max] = '\0';
+		exceeded = true;
+	}
+	return exceeded;
+}
+
+static void outputs_drain(struct pool_run *run)
+{
+	(void)output_drain(run, run->out, &run->out_text);
+	(void)output_drain(run, run->err, &run->err_text);
+}
+
+static void ending_timeout(uv_timer_t *timer)
+{
+	struct pool_run *run = timer->data;
+	jailer_client_kill(pool_jailers(run->pool), &run->handle);
+}
+
+/* The driver answered: everything it printed is in the pipes already. */
+static void answered(struct pool_run *run, enum pool_outcome outcome, const char *text, size_t len)
+{
+	struct pool_result result = {.outcome = outcome, .text = text, .text_len = len};
+	outputs_drain(run);
+	if (output_exceeded(run))
+		result.outcome = POOL_OUTPUT_LIMIT;
+	run->state = RUN_ENDING;
+	result_tell(run, &result);
+	run_close(run);
+	(void)uv_timer_start(&run->timer, ending_timeout, ENDING_MS, 0);
+}
+
+void run_kill(struct pool_run *run, enum pool_outcome why)
+{
+	if (run->forced != POOL_VALUE)
+		return;
+	run->forced = why;
+	jailer_client_kill(pool_jailers(run->pool), &run->handle);
+}
+
+/* ---- frames ---- */
+
+static void frame_handle(struct pool_run *run, enum frame_type type, const char *payload, size_t len)
+{
+	if (type == FRAME_READY && run->state == RUN_STARTING) {
+		run->state = RUN_WAITING;
+		(void)uv_timer_stop(&run->timer);
+		pool_on_ready(run);
+	} else if (run->state == RUN_CALLED && type == FRAME_RESULT) {
+		answered(run, POOL_VALUE, payload, len);
+	} else if (run->state == RUN_CALLED && type == FRAME_DECLINED) {
+		answered(run, POOL_DECLINED, payload, len);
+	} else if (run->state == RUN_CALLED && type == FRAME_REFUSED) {
+		answered(run, POOL_REFUSED, payload, len);
+	}
+	/* Anything else is the function writing where it has no business: passed over. */
+}
+
+/* Takes what came on the control socket. False: it is closed, or no longer speaks frames. */
+static bool frames_read(struct pool_run *run)
+{
+	while (run->control >= 0) {
+		ssize_t n = read(run->control, buf_reserve(&run->in, 16384), 16384);
+		if (n < 0 && errno == EAGAIN)
+			return true;
+		if (n <= 0)
+			return false;
+		run->in.len += (size_t)n;
+		enum frame_type type;
+		const char *payload;
+		size_t len;
+		int got;
+		while ((got = frame_peek(&run->in, &type, &payload, &len)) > 0) {
+			frame_handle(run, type, payload, len);
+			if (run->control < 0)
+				return true;
+			frame_next(&run->in);
+		}
+		if (got < 0)
+			return false;
+		if (n < 16384)
+			return true;
+	}
+	return true;
+}
+
+static void frame_write(struct pool_run *run)
+{
+	struct pool_call *call = run->call;
+	while (call->frame_sent < call->frame.len) {
+		ssize_t n = send(run->control, call->frame.data + call->frame_sent, call->frame.len - call->frame_sent, MSG_NOSIGNAL);
+		if (n < 0)
+			break;
+		call->frame_sent += (size_t)n;
+	}
+	bool more = call->frame_sent < call->frame.len && errno == EAGAIN;
+	/* A write that fails otherwise means that the program is gone: its end is on the way. */
+	(void)uv_poll_start(&run->control_poll, UV_READABLE | (more ? UV_WRITABLE : 0), run_readable);
+}
+
+static void run_readable(uv_poll_t *poll, int status, int events)
+{
+	struct pool_run *run = poll->data;
+	(void)status;
+	if (poll == &run->control_poll) {
+		if ((events & UV_WRITABLE) != 0 && run->call != NULL)
+			frame_write(run);
+		if (!frames_read(run) && run->control >= 0)
+			(void)uv_poll_stop(&run->control_poll); /* it ended, or nonsense was written: only its end matters now */
+		return;
+	}
+	bool is_out = poll == &run->out_poll;
+	if (output_drain(run, is_out ? run->out : run->err, is_out ? &run->out_text : &run->err_text))
+		(void)uv_poll_stop(poll);
+	if (run->out_text.len > pool_limits_of(run->pool)->output_max || run->err_text.len > pool_limits_of(run->pool)->output_max)
+		run_kill(run, POOL_OUTPUT_LIMIT);
+}
+
+static void call_timeout(uv_timer_t *timer)
+{
+	struct pool_run *run = timer->data;
+	run_kill(run, run->state == RUN_STARTING ? POOL_INIT_TIMEOUT : POOL_TIMEOUT);
+}
+
+void run_watch_output(struct pool_run *run)
+{
+	if (run->polls_output)
+		return;
+	(void)uv_poll_start(&run->out_poll, UV_READABLE, run_readable);
+	(void)uv_poll_start(&run->err_poll, UV_READABLE, run_readable);
+	run->polls_output = true;
+}
+
+void run_call(struct pool_run *run, struct pool_call *call)
+{
+	run->call = call;
+	call->run = run;
+	call->called_ns = clock_mono_ns();
+	run->state = RUN_CALLED;
+	frame_write(run);
+	run_watch_output(run);
+	(void)uv_timer_start(&run->timer, call_timeout, pool_limits_of(run->pool)->exec_ms, 0);
+}
+
+/* ---- its end ---- */
+
+static void end_tell(struct pool_run *run, const struct jailer_event *event)
+{
+	struct pool_result result = {0};
+	(void)frames_read(run); /* a RESULT may lie there still: then it counts */
+	if (run->call == NULL)
+		return;
+	outputs_drain(run);
+	(void)buf_reserve(&run->err_text, 1);
+	if (event->type == JAILER_FAILED) {
+		result.outcome = POOL_FAULT;
+		(void)fault_code(&result.fault, event->full ? FAULT_FULL : FAULT_BUSY, event->full ? "disk_full" : "jail_failed", "%s",
+			event->text);
+	} else {
+		result.outcome = run_classify(event->status, event->out_of_memory != 0, run->err_text.data);
+		result.status = WIFSIGNALED(event->status) ? WTERMSIG(event->status) : WEXITSTATUS(event->status);
+	}
+	if (output_exceeded(run))
+		result.outcome = POOL_OUTPUT_LIMIT;
+	else if (run->forced != POOL_VALUE && result.outcome == POOL_SIGNAL)
+		result.outcome = run->forced;
+	result_tell(run, &result);
+}
+
+static void run_event(struct jailer_handle *handle, const struct jailer_event *event, int fd)
+{
+	struct pool_run *run = (struct pool_run *)((char *)handle - offsetof(struct pool_run, handle));
+	(void)fd;
+	if (event->type == JAILER_STARTED)
+		return;
+	if (run->call != NULL)
+		end_tell(run, event);
+	else if (event->type == JAILER_FAILED && run->forced == POOL_VALUE)
+		log_warn("a jail could not be kept waiting: %s", event->text);
+	pool_on_gone(run);
+	run->exited = true;
+	run_close(run);
+	uv_close((uv_handle_t *)&run->timer, handle_closed);
+}
+
+/* ---- its start ---- */
+
+struct ends {
+	int ours[3], theirs[3]; /* control, out, err */
+};
+
+static void ends_close(struct ends *ends)
+{
+	for (int i = 0; i < 3; i++) {
+		if (ends->ours[i] >= 0)
+			(void)close(ends->ours[i]);
+		if (ends->theirs[i] >= 0)
+			(void)close(ends->theirs[i]);
+	}
+}
+
+static int ends_open(struct ends *ends, struct fault *f)
+{
+	int pair[2];
+	*ends = (struct ends){{-1, -1, -1}, {-1, -1, -1}};
+	for (int i = 0; i < 3; i++) {
+		int made = i == 0 ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) : pipe2(pair, O_CLOEXEC);
+		if (made < 0) {
+			int error = errno;
+			ends_close(ends);
+			if (error == EMFILE || error == ENFILE)
+				return fault_code(f, FAULT_BUSY, "too_many_descriptors", "no descriptors are left; try again later");
+			return fault_set(f, FAULT_PLATFORM, error, "pipes of a jail");
+		}
+		ends->ours[i] = pair[0];
+		ends->theirs[i] = pair[1];
+		(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	}
+	return 0;
+}
+
+static void watch(struct pool_run *run, uv_poll_t *poll, int fd)
+{
+	(void)uv_poll_init(pool_loop(run->pool), poll, fd);
+	poll->data = run;
+	run->open_handles++;
+}
+
+struct pool_run *run_start(struct pool *pool, struct pool_program *program, struct fault *f)
+{
+	struct ends ends;
+	if (ends_open(&ends, f) < 0)
+		return NULL;
+	struct pool_run *run = mem_zero(1, sizeof(*run));
+	run->handle.event = run_event;
+	const int fds[JAILER_START_FDS] = {ends.theirs[1], ends.theirs[2], ends.theirs[0], program->fd};
+	if (jailer_client_start(pool_jailers(pool), &run->handle, JAIL_EXEC, 0, fds, f) < 0) {
+		ends_close(&ends);
+		free(run);
+		return NULL;
+	}
+	for (int i = 0; i < 3; i++)
+		(void)close(ends.theirs[i]);
+	run->pool = pool;
+	run->program = program;
+	run->control = ends.ours[0];
+	run->out = ends.ours[1];
+	run->err = ends.ours[2];
+	watch(run, &run->control_poll, run->control);
+	watch(run, &run->out_poll, run->out);
+	watch(run, &run->err_poll, run->err);
+	(void)uv_timer_init(pool_loop(pool), &run->timer);
+	run->timer.data = run;
+	run->open_handles++;
+	(void)uv_poll_start(&run->control_poll, UV_READABLE, run_readable);
+	(void)uv_timer_start(&run->timer, call_timeout, pool_limits_of(pool)->init_ms, 0);
+	return run;
+}

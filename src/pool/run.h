@@ -1,0 +1,63 @@
+#pragma once
+
+/*
+ * run: one execution jail as the server sees it, from its start to its end. Private to the pool.
+ *
+ *   STARTING ──READY──► WAITING ──CALL──► CALLED ──RESULT, or its end──► ENDING ──EXITED──► freed
+ */
+
+#include "pool/pool.h"
+
+enum run_state { RUN_STARTING, RUN_WAITING, RUN_CALLED, RUN_ENDING };
+
+struct pool_call {
+	struct pool *pool;
+	struct pool_run *run;
+	struct buf frame;            /* the CALL frame not yet written; from frame_sent on */
+	size_t frame_sent;
+	void (*done)(void *ctx, const struct pool_result *result);
+	void *ctx;
+	bool waited;
+	uint64_t asked_ns, called_ns;
+};
+
+struct pool_run {
+	struct jailer_handle handle;
+	struct pool *pool;
+	struct pool_program *program;        /* NULL once forgotten */
+	struct pool_call *call;              /* NULL: nobody waits for it */
+	struct pool_run *sibling, **sibling_at; /* all of its program, and what points to this one */
+	struct pool_run *next;               /* waiting in its program, newest first */
+	struct pool_run *older, *newer;      /* waiting in the pool, by age */
+	enum run_state state;
+	enum pool_outcome forced;            /* why we killed it, once we did; else POOL_VALUE */
+	uint64_t waiting_since_ns;
+	int control, out, err;               /* our ends */
+	uv_poll_t control_poll, out_poll, err_poll;
+	uv_timer_t timer;
+	unsigned open_handles;               /* uv handles not yet closed */
+	bool exited;
+	bool spare;                          /* started for no call */
+	bool polls_output;
+	struct buf in, out_text, err_text;   /* frames; output */
+};
+
+/* Starts a jail with the program. NULL: f set. */
+struct pool_run *run_start(struct pool *pool, struct pool_program *program, struct fault *f);
+/* Reads its output from now on; a call does so anyway. Before it only where package initialisation may be long-winded. */
+void run_watch_output(struct pool_run *run);
+/* Gives a READY run its call. */
+void run_call(struct pool_run *run, struct pool_call *call);
+/* Kills it; its call, if any, is told `why`. */
+void run_kill(struct pool_run *run, enum pool_outcome why);
+
+/* What the pool does when a run changes. */
+void pool_on_ready(struct pool_run *run);
+void pool_on_result(struct pool_run *run, struct pool_result *result);
+void pool_on_gone(struct pool_run *run); /* EXITED or FAILED came: it is about to be freed */
+const struct pool_limits *pool_limits_of(const struct pool *pool);
+struct jailer_client *pool_jailers(const struct pool *pool);
+uv_loop_t *pool_loop(const struct pool *pool);
+
+/* What a program's end means, from its wait status and what it wrote to stderr. */
+enum pool_outcome run_classify(int status, bool out_of_memory, const char *err);

@@ -1,0 +1,81 @@
+#include "state/journal.h"
+
+#include "base/defer.h"
+#include "base/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+
+int journal_open(struct journal *j, const char *path, unsigned count, struct fault *f)
+{
+	size_t size = count * sizeof(struct journal_entry);
+	defer_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "journal %s", path);
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return fault_set(f, FAULT_PLATFORM, errno, "map journal %s", path);
+	j->entries = map;
+	j->count = count;
+	return 0;
+}
+
+void journal_keep_from_children(const struct journal *j)
+{
+	(void)madvise(j->entries, j->count * sizeof(struct journal_entry), MADV_DONTFORK);
+}
+
+void journal_close(struct journal *j)
+{
+	if (j->entries != NULL)
+		(void)munmap(j->entries, j->count * sizeof(struct journal_entry));
+	*j = (struct journal){0};
+}
+
+/* Looking this up when it starts would cost each call; it is only needed after a crash. */
+static bool is_jail(pid_t pid, const char *name)
+{
+	char path[64];
+	char named[64];
+	char pids[64];
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	(void)snprintf(named, sizeof(named), "Name:\t%s\n", name);
+	(void)snprintf(pids, sizeof(pids), "NSpid:\t%d\t1\n", (int)pid);
+	defer_free char *text = fs_read(path, 65536, NULL, NULL);
+	return text != NULL && strstr(text, named) != NULL && strstr(text, pids) != NULL;
+}
+
+void journal_made(struct journal *j, unsigned slot)
+{
+	j->entries[slot] = (struct journal_entry){.state = JOURNAL_MADE};
+}
+
+void journal_started(struct journal *j, unsigned slot, pid_t pid)
+{
+	j->entries[slot].pid = (int32_t)pid;
+}
+
+void journal_free(struct journal *j, unsigned slot)
+{
+	j->entries[slot] = (struct journal_entry){0};
+}
+
+void journal_kill(const struct journal *j, unsigned slot, const char *name)
+{
+	const struct journal_entry *e = &j->entries[slot];
+	if (e->state != JOURNAL_FREE && e->pid > 1 && is_jail(e->pid, name))
+		(void)kill(e->pid, SIGKILL);
+}
+
+unsigned journal_used(const struct journal *j)
+{
+	unsigned used = 0;
+	for (unsigned i = 0; i < j->count; i++)
+		used += j->entries[i].state != JOURNAL_FREE;
+	return used;
+}
