@@ -102,13 +102,13 @@ func (truth *truths) source(p *pkg, statements map[int]bool) string {
 			fmt.Fprintf(&out, "func c%d() { std_fmt.Print(%s.%s) }\n", i, p.name, call)
 		}
 	}
-	out.WriteString("var calls = map[string]func(){\n")
+	out.WriteString("func main() {\n\tswitch std_os.Args[1] {\n")
 	for i := range truth.calls {
 		if truth.wrong[i] == "" {
-			fmt.Fprintf(&out, "\t\"%d\": c%d,\n", i, i)
+			fmt.Fprintf(&out, "\tcase \"%d\":\n\t\tc%d()\n", i, i)
 		}
 	}
-	out.WriteString("}\nfunc main() { calls[std_os.Args[1]]() }\n")
+	out.WriteString("\t}\n}\n")
 	out.WriteString("var _ = std_fmt.Print\n")
 	for name, used := range truth.imports {
 		fmt.Fprintf(&out, "var _ = %s.%s\n", name, anyOf[used])
