@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -114,7 +115,6 @@ type pkg struct {
 	tree       string // SKY_SOURCE
 	artifact   string
 	report     report
-	built      map[string]string // expressions' artifacts
 }
 
 func (p *pkg) request() map[string]any {
@@ -161,7 +161,7 @@ func made(t *testing.T, path, name string, sources map[string]map[string]string)
 	}
 	write(t, filepath.Join(tree, "go.mod"), module)
 	write(t, filepath.Join(tree, "vendor/modules.txt"), list)
-	return &pkg{path: path, name: name, tree: tree, built: map[string]string{}}
+	return &pkg{path: path, name: name, tree: tree}
 }
 
 func write(t *testing.T, path, text string) {
@@ -197,7 +197,7 @@ func fetched(t *testing.T, path, version string) *pkg {
 		t.Fatal(err)
 	}
 	unpack(t, archive, tree)
-	return &pkg{path: path, name: r.Name, tree: tree, built: map[string]string{}}
+	return &pkg{path: path, name: r.Name, tree: tree}
 }
 
 func unpack(t *testing.T, archive, dir string) {
@@ -341,16 +341,15 @@ func readFrame(from io.Reader) (kind byte, payload string) {
 	return frame[0], string(frame[1:])
 }
 
-// expression builds an artifact for one expression, once.
-func (p *pkg) expression(t *testing.T, text string, imports ...string) report {
+// expression builds an artifact for one expression.
+func (p *pkg) expression(t *testing.T, text string, imports ...string) (r report, program string) {
 	t.Helper()
 	request := p.request()
 	request["expression"] = text
 	request["imports"] = imports
-	file := filepath.Join(scratch, fmt.Sprintf("expression-%s-%d", p.name, len(p.built)))
-	r := tool(t, "build", request, p.tree, file)
-	if r.OK {
-		p.built[text] = file
-	}
-	return r
+	program = filepath.Join(scratch, fmt.Sprintf("expression-%d", serial.Add(1)))
+	return tool(t, "build", request, p.tree, program), program
 }
+
+// serial numbers files.
+var serial atomic.Int64

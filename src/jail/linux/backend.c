@@ -44,6 +44,8 @@ static void say(struct buf *report, const char *grade, const char *name, const c
 static int linux_probe(const struct jail_plan *plan, struct buf *report, struct fault *f)
 {
 	char why[600];
+	cgroup_find(&linux_cgroups, plan->instance);
+	const bool others = linux_cgroups.version != 0 && access(linux_cgroups.parent[0], F_OK) == 0;
 	cgroup_prepare(&linux_cgroups, plan->instance, why, sizeof(why));
 	say(report, linux_cgroups.version != 0 ? "ok" : "warn", "cgroups", why);
 	if (filter_prepare(f) < 0) {
@@ -62,7 +64,10 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 			(void)close(parts.fd[i]);
 	}
 	say(report, "ok", "namespaces", "user, mount, net, pid, ipc, uts, cgroup");
-	return slot_destroy(plan, slot, f);
+	int gone = slot_destroy(plan, slot, f);
+	if (!others && linux_cgroups.version != 0)
+		cgroup_finish(&linux_cgroups);
+	return gone;
 }
 
 static unsigned linux_count(const struct jail_plan *plan)

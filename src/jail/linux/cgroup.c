@@ -54,20 +54,20 @@ void cgroup_find(struct cgroups *groups, const char *instance)
 	if (v2_usable()) {
 		if (own_path("", own, sizeof(own)) < 0)
 			return;
-		/* The supervisor of a running instance sits in …/sky-island-X/self: its parent is ours. */
-		char *tail = strstr(own, "/sky-island-");
+		/* The supervisor of a running instance sits in …/INSTANCE/self: its parent is ours. */
+		char *tail = strstr(own, "/sky-");
 		if (tail != NULL)
 			*tail = '\0';
 		groups->version = 2;
 		groups->trees = 1;
-		(void)snprintf(groups->parent[0], sizeof(groups->parent[0]), "/sys/fs/cgroup%s/sky-island-%s", own, instance);
-		(void)snprintf(groups->home, sizeof(groups->home), "/sys/fs/cgroup%s/sky-island-%s/self", own, instance);
+		(void)snprintf(groups->parent[0], sizeof(groups->parent[0]), "/sys/fs/cgroup%s/%s", own, instance);
+		(void)snprintf(groups->home, sizeof(groups->home), "/sys/fs/cgroup%s/%s/self", own, instance);
 		return;
 	}
 	for (unsigned i = 0; i < CGROUP_TREES; i++) {
 		if (own_path(v1_trees[i], own, sizeof(own)) < 0)
 			return;
-		(void)snprintf(groups->parent[i], sizeof(groups->parent[i]), "/sys/fs/cgroup/%s%s/sky-island-%s", v1_trees[i],
+		(void)snprintf(groups->parent[i], sizeof(groups->parent[i]), "/sys/fs/cgroup/%s%s/%s", v1_trees[i],
 			own, instance);
 	}
 	groups->version = 1;
