@@ -96,7 +96,10 @@ func (truth *truths) source(p *pkg, statements map[int]bool) string {
 	for name, path := range truth.imports {
 		imports += fmt.Sprintf("; %s %q", name, path)
 	}
-	fmt.Fprintf(&out, "package main\nimport (%s; %s %q)\n\n", imports, p.name, p.path)
+	if len(truth.wrong) < len(truth.calls) {
+		imports += fmt.Sprintf("; %s %q", p.name, p.path)
+	}
+	fmt.Fprintf(&out, "package main\nimport (%s)\n\n", imports)
 	for i, call := range truth.calls {
 		switch {
 		case truth.wrong[i] != "":
@@ -164,7 +167,7 @@ func (truth *truths) runAll(t *testing.T) {
 // anyOf has a name of each standard package that calls here use.
 var anyOf = map[string]string{"time": "Now", "strings": "ToUpper", "math/rand": "Int", "os": "Args", "math": "Pi", "errors": "New"}
 
-var refusedLine = regexp.MustCompile(`(?m)^(?:\./)?main\.go:(\d+):\d+: (.*)$`)
+var refusedLine = regexp.MustCompile(`(?m)^(?:\./)?main\.go:(\d+):(?:\d+:)? (.*)$`)
 
 // learn takes from the compiler's words which calls it refuses, and which have no value.
 func (truth *truths) learn(words string, statements map[int]bool) bool {

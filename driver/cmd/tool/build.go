@@ -248,7 +248,7 @@ var buildFlags = []string{"-trimpath", "-buildvcs=false"}
 
 var (
 	vendorPath  = regexp.MustCompile(`(?m)^(\.\./)*vendor/`)
-	ourPosition = regexp.MustCompile(`(?m)^(\./)?main\.go:\d+:\d+: `)
+	ourPosition = regexp.MustCompile(`(?m)^(\./)?main\.go:\d+:(\d+:)? `)
 	callPath    = regexp.MustCompile(`(?m)^(\./)?call:`)
 	printed     = regexp.MustCompile(`\bsky[0-9]*\.Values\b`)
 )

@@ -59,6 +59,8 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 		say(report, "fail", "namespaces", f->text);
 		return -1;
 	}
+	say(report, parts.fd[PART_RULES] >= 0 ? "ok" : "warn", "landlock",
+		parts.fd[PART_RULES] >= 0 ? "a second wall behind the mounts" : "not in this kernel: jails do without");
 	for (int i = 0; i < JAIL_PARTS; i++) {
 		if (parts.fd[i] >= 0)
 			(void)close(parts.fd[i]);

@@ -8,6 +8,7 @@
  *   root.c     the mounts of a jail's root, made by a process inside the new namespaces
  *   stub.c     start: the jail's first process, from clone to exec
  *   filter.c   seccomp filters, compiled once
+ *   landlock.c the second wall of execution jails
  *   userns.c   how an ordinary user becomes root of a user namespace
  */
 
@@ -23,7 +24,8 @@ enum {
 	PART_NET,
 	PART_ENTER,  /* CGROUP_TREES of them */
 	PART_OOM = PART_ENTER + CGROUP_TREES,
-	PART_LISTENER,
+	PART_LISTENER, /* fetch */
+	PART_RULES,    /* exec: a landlock ruleset, where there is landlock */
 	PART_COUNT,
 };
 
@@ -35,6 +37,11 @@ extern struct cgroups linux_cgroups;
 /* Seccomp programs by kind; length 0 until filter_prepare. */
 extern struct sock_fprog linux_filters[JAIL_KINDS];
 int filter_prepare(struct fault *f);
+
+/* A ruleset for the mounts as they stand, or -1 where the kernel has no landlock. */
+int landlock_make(void);
+/* The calling thread and what it becomes; needs no_new_privs. Async-signal-safe. */
+int landlock_enter(int ruleset);
 
 /* Makes the root of a jail of this kind from the plan and pivots into it; the caller is alone in a new mount namespace of a
  * new user namespace. On failure *step names what failed and errno says why. */
@@ -48,3 +55,5 @@ int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f);
 
 pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
 	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end, struct fault *f);
+
+_Static_assert((int)PART_COUNT <= (int)JAIL_PARTS, "a slot has more parts than a message carries");

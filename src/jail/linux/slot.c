@@ -77,7 +77,7 @@ static _Noreturn void maker_run(const struct making *m, int talk)
 {
 	struct maker_word word = {0};
 	const char *step = "start";
-	int listener = -1;
+	int own = -1; /* what only something inside can make */
 	char go;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (read(talk, &go, 1) != 1)
@@ -86,11 +86,13 @@ static _Noreturn void maker_run(const struct making *m, int talk)
 		word.error = errno;
 	if (word.error == 0 && m->kind == JAIL_FETCH) {
 		step = "listener";
-		listener = listener_open();
-		word.error = listener < 0 ? errno : 0;
+		own = listener_open();
+		word.error = own < 0 ? errno : 0;
 	}
+	if (word.error == 0 && m->kind == JAIL_EXEC)
+		own = landlock_make();
 	(void)snprintf(word.step, sizeof(word.step), "%s", step);
-	(void)fdpass_send(talk, &word, sizeof(word), &listener, listener >= 0 ? 1 : 0);
+	(void)fdpass_send(talk, &word, sizeof(word), &own, own >= 0 ? 1 : 0);
 	for (;;)
 		(void)pause();
 }
@@ -146,7 +148,8 @@ static int root_up(void *thing, struct fault *f)
 	struct making *m = thing;
 	struct maker_word word = {0};
 	unsigned count = 1;
-	if (fdpass_receive(m->talk, &word, sizeof(word), &m->parts->fd[PART_LISTENER], &count) != (ssize_t)sizeof(word))
+	int *own = &m->parts->fd[m->kind == JAIL_FETCH ? PART_LISTENER : PART_RULES];
+	if (fdpass_receive(m->talk, &word, sizeof(word), own, &count) != (ssize_t)sizeof(word))
 		return fault_set(f, FAULT_PLATFORM, errno, "the maker ended early");
 	word.step[sizeof(word.step) - 1] = '\0';
 	if (word.error != 0)

@@ -137,6 +137,8 @@ static _Noreturn void program_exec(const struct starting *s)
 	int program = s->fds[JAIL_BULK] >= 0 ? 5 : 4;
 	if (dup3(s->fds[JAIL_PROGRAM], program, O_CLOEXEC) < 0)
 		give_up(s->end, "descriptors");
+	if (s->parts->fd[PART_RULES] >= 0 && landlock_enter(s->parts->fd[PART_RULES]) < 0)
+		give_up(s->end, "landlock");
 	if (syscall(SYS_close_range, (unsigned)program + 1, ~0U, 0) < 0)
 		give_up(s->end, "close_range");
 	sigset_t none;
