@@ -80,7 +80,12 @@ func tool(t *testing.T, command string, request map[string]any, source, bulk str
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.Close()
+	// Another start's child may hold the file open for writing until it has exec'd: then it is busy.
+	defer func() {
+		out.Close()
+		syscall.ForkLock.Lock()
+		syscall.ForkLock.Unlock()
+	}()
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

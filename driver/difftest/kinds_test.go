@@ -131,7 +131,7 @@ func TestLiterals(t *testing.T) {
 		`PanicString("boom")`, `PanicString("two\nlines")`, `PanicError()`, `PanicPoint()`, `PanicInner()`, `PanicNil()`, `PanicTwice()`, `PanicAgain()`, `PanicAfterOutput()`,
 		`NilMap()`, `NilPointer()`, `Index(1)`, `Index(3)`, `Index(-1)`, `Divide(1, 0)`, `Divide(7, 2)`, `Assert("x")`, `Assert(1)`, `Assert(nil)`, `Recovers()`,
 		`Exit(0)`, `Exit(1)`, `Exit(7)`, `Exit(255)`, `Exit(256)`,
-		`DeadChan()`, `DeadSelect()`, `DeadMutex()`, `DeadGroup()`, `GoroutinePanics()`, `Goexit()`,
+		`DeadChan()`, `DeadSelect()`, `DeadMutex()`, `DeadGroup()`, `GoroutinePanics()`, `Goexit()`, `LeavesMain()`,
 	}}
 	count := tr.verify(t)
 	t.Logf("%d calls: %+v", len(tr.calls), count)

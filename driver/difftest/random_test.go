@@ -33,6 +33,8 @@ func TestRandom(t *testing.T) {
 		count.declined += c.declined
 		count.expression += c.expression
 		count.wrong += c.wrong
+		count.built += c.built
+		count.builtWrong += c.builtWrong
 	}
 	t.Logf("%+v", count)
 	if count.literal < calls/3 {

@@ -51,7 +51,7 @@ struct jail_plan {
 };
 
 /* Descriptors a slot is made of: the backend alone knows what they are. The helper sends them to the jailer. */
-enum { JAIL_PARTS = 10 };
+enum { JAIL_PARTS = 12 };
 struct jail_parts {
 	int fd[JAIL_PARTS]; /* -1 where unused */
 };
@@ -84,8 +84,11 @@ struct jail_backend {
 	/* In the jailer. Closes none of the descriptors. Returns the pid of the jail's first process, or -1. `end` is shared memory. */
 	pid_t (*start)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
 		const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end, struct fault *f);
-	/* Whether the kernel ended something in it for want of memory. Before the parts are closed. */
+	/* Whether the kernel ended something in it for want of memory since it was made, or since recycle. */
 	bool (*out_of_memory)(const struct jail_parts *parts);
+	/* In the jailer, once everything in it has ended: whether the slot can be proved to be as it was when it was made, so that
+	 * another jail may have it. Fast; false: destroy it. */
+	bool (*recycle)(const struct jail_parts *parts);
 	/* The listener of a fetch jail in parts, or -1; stays the parts'. */
 	int (*listener)(const struct jail_parts *parts);
 	/* In a helper, or the supervisor for what another left behind; kills what is still in it. Idempotent. */

@@ -26,7 +26,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-enum { HELPERS = 2 };
+enum { HELPERS = 2, READY_MAX = 64 };
 enum slot_state { SLOT_FREE, SLOT_MAKING, SLOT_READY, SLOT_RUNNING, SLOT_REMOVING };
 
 /* A request that waits for a slot, with its descriptors. */
@@ -163,6 +163,24 @@ static void slot_remove(struct jailer *j, struct slot *slot)
 	slot->id = 0;
 	slot->pid = 0;
 	job_add(j, slot, HELPER_DESTROY, 0);
+}
+
+/* The slot is as it was made: another jail may have it. */
+static void slot_again(struct jailer *j, struct slot *slot)
+{
+	journal_made(j->setup->journal, number(j, slot));
+	slot->state = SLOT_READY;
+	slot->id = 0;
+	slot->pid = 0;
+	slot->killed = false;
+}
+
+static unsigned ready_count(const struct jailer *j)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < j->setup->slots; i++)
+		count += j->slots[i].state == SLOT_READY;
+	return count;
 }
 
 static struct slot *slot_find(struct jailer *j, enum slot_state state)
@@ -326,7 +344,10 @@ static void slot_ended(struct jailer *j, struct slot *slot, int status)
 		event.out_of_memory = jail_backend->out_of_memory(&slot->parts);
 	}
 	event_send(j, &event, -1);
-	slot_remove(j, slot);
+	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED && ready_count(j) < READY_MAX && jail_backend->recycle(&slot->parts))
+		slot_again(j, slot);
+	else
+		slot_remove(j, slot);
 }
 
 static int children_reap(struct jailer *j)

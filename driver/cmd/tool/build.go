@@ -18,7 +18,7 @@ import (
 
 type buildRequest struct {
 	Package     string   `json:"package"`
-	Name        string   `json:"name"`
+	Name        string   `json:"name"` // as the server has it; the name that the files declare counts
 	Standard    bool     `json:"standard"`
 	Expression  string   `json:"expression"`
 	Imports     []string `json:"imports"`

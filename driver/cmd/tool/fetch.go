@@ -131,8 +131,8 @@ func (f *fetcher) inspect() (*fetchReport, error) {
 	context := build.Default
 	context.CgoEnabled = true
 	p, err := context.ImportDir(filepath.Join(f.tree, "vendor", filepath.FromSlash(f.request.Package)), 0)
-	if err != nil && p.Name == "" {
-		return nil, unreadable(f.request.Package, err)
+	if err := unreadable(f.request.Package, p, err); err != nil {
+		return nil, err
 	}
 	if p.Name == "main" {
 		return nil, fail("package_main", faultNotFound,

@@ -30,8 +30,8 @@ func inspect(name, dir string, cgo bool) (*exports, error) {
 		return nil, fail("cgo_off", faultFunction,
 			"%s needs cgo, which is off here: its C code would have to be compiled, which the configuration does not allow", name)
 	}
-	if err != nil && p.Name == "" {
-		return nil, unreadable(name, err)
+	if err := unreadable(name, p, err); err != nil {
+		return nil, err
 	}
 	e := &exports{name: p.Name, functions: map[string]*ast.FuncType{}, hidden: map[string]bool{}, cgo: needs}
 	positions := token.NewFileSet()

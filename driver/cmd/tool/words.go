@@ -48,7 +48,7 @@ var sayings = []saying{
 	{regexp.MustCompile(`checksum mismatch|SECURITY ERROR|invalid signature`), (*fetcher).checksumMismatch},
 	{regexp.MustCompile(`requires go >= (\S+) \(running`), (*fetcher).goTooNew},
 	{regexp.MustCompile(`GOVCS disallows|unknown VCS|no secure protocol`), (*fetcher).needsGit},
-	{regexp.MustCompile(`(?m)module (\S+)@\S+ found \(([^)\s,]+)[^)]*\), but does not contain package (\S+)`), (*fetcher).packageNotFound},
+	{regexp.MustCompile(`module (\S+)@(\S+) found(?: \(([^)\s,]+)[^)]*\))?, but does not contain package`), (*fetcher).packageNotFound},
 	{regexp.MustCompile(`use of internal package`), (*fetcher).packageInternal},
 	{regexp.MustCompile(`import "\S+" is a program`), (*fetcher).packageMain},
 	{regexp.MustCompile(`disallowed version string`), (*fetcher).badVersion},
@@ -90,8 +90,12 @@ func (f *fetcher) needsGit(_ []string, words string) *problem {
 }
 
 func (f *fetcher) packageNotFound(match []string, _ string) *problem {
-	p := fail("package_not_found", faultNotFound, "module %s (%s) has no package %s", match[1], match[2], f.request.Package)
-	p.Nearest = f.nearestPackages(match[1], match[2])
+	module, version := match[1], match[2]
+	if match[3] != "" {
+		version = match[3] // what latest, or a branch, is
+	}
+	p := fail("package_not_found", faultNotFound, "module %s (%s) has no package %s", module, version, f.request.Package)
+	p.Nearest = f.nearestPackages(module, version)
 	return p
 }
 
@@ -144,8 +148,9 @@ func lastVersions(versions []string) []string {
 	return last
 }
 
-// unreadable says why go/build sees no package in a directory that is there.
-func unreadable(name string, err error) error {
+// unreadable says why go/build sees no package in a directory that is there; nil where it sees one, and
+// what is wrong with it is for the compiler to say.
+func unreadable(name string, p *build.Package, err error) error {
 	var none *build.NoGoError
 	var several *build.MultiplePackageError
 	switch {
@@ -155,6 +160,8 @@ func unreadable(name string, err error) error {
 	case errors.As(err, &several):
 		return fail("compile_error", faultFunction, "%s: its files are of more than one package: %s and %s",
 			name, several.Packages[0], several.Packages[1])
+	case err != nil && p.Name == "":
+		return fail("compile_error", faultFunction, "%s cannot be read: %s", name, clean(err.Error(), ""))
 	}
-	return fail("compile_error", faultFunction, "%s cannot be read: %s", name, clean(err.Error(), ""))
+	return nil
 }

@@ -88,6 +88,7 @@ static const struct jail_backend backend = {
 	.create = slot_create,
 	.start = stub_start,
 	.out_of_memory = linux_out_of_memory,
+	.recycle = slot_recycle,
 	.listener = linux_listener,
 	.destroy = slot_destroy,
 	.count = linux_count,

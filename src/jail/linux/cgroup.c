@@ -160,9 +160,10 @@ static int limit_set(const struct cgroups *groups, unsigned slot, const struct j
 	return 0;
 }
 
-int cgroup_make(const struct cgroups *groups, unsigned slot, const struct jail_limits *limits, int fd[CGROUP_TREES],
-	int *oom, struct fault *f)
+int cgroup_make(const struct cgroups *groups, unsigned slot, const struct jail_limits *limits, const struct cgroup_files *files,
+	struct fault *f)
 {
+	const bool two = groups->version == 2;
 	char path[700];
 	for (unsigned i = 0; i < groups->trees; i++) {
 		slot_path(groups, i, slot, "", path);
@@ -173,13 +174,13 @@ int cgroup_make(const struct cgroups *groups, unsigned slot, const struct jail_l
 		return -1;
 	for (unsigned i = 0; i < groups->trees; i++) {
 		/* v1: "tasks" moves one thread and is far cheaper than "cgroup.procs", which takes a global lock. */
-		fd[i] = groups->version == 2 ? slot_open(groups, i, slot, "", O_RDONLY | O_DIRECTORY)
-					     : slot_open(groups, i, slot, "tasks", O_WRONLY);
-		if (fd[i] < 0)
+		files->enter[i] = two ? slot_open(groups, i, slot, "", O_RDONLY | O_DIRECTORY) : slot_open(groups, i, slot, "tasks", O_WRONLY);
+		if (files->enter[i] < 0)
 			return fault_set(f, FAULT_PLATFORM, errno, "open group of slot %u", slot);
 	}
-	*oom = slot_open(groups, 0, slot, groups->version == 2 ? "memory.events" : "memory.oom_control", O_RDONLY);
-	if (*oom < 0)
+	*files->oom = slot_open(groups, 0, slot, two ? "memory.events" : "memory.oom_control", O_RDONLY);
+	*files->usage = slot_open(groups, 0, slot, two ? "memory.current" : "memory.usage_in_bytes", O_RDONLY);
+	if (*files->oom < 0 || *files->usage < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "open memory events of slot %u", slot);
 	return 0;
 }
@@ -234,6 +235,16 @@ unsigned long cgroup_oom_kills(int oom)
 	text[n] = '\0';
 	const char *at = strstr(text, "oom_kill ");
 	return at != NULL ? strtoul(at + strlen("oom_kill "), NULL, 10) : 0;
+}
+
+uint64_t cgroup_usage(int usage)
+{
+	char text[32];
+	ssize_t n = pread(usage, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return UINT64_MAX;
+	text[n] = '\0';
+	return strtoull(text, NULL, 10);
 }
 
 unsigned cgroup_count(const struct cgroups *groups)

@@ -24,15 +24,22 @@ void cgroup_prepare(struct cgroups *groups, const char *instance, char *why, siz
 void cgroup_find(struct cgroups *groups, const char *instance);
 void cgroup_finish(const struct cgroups *groups);
 
-/* Makes the groups of a slot with its limits; opens into fd[0..trees-1] what a process enters by, and into *oom the file
- * that counts kills for want of memory. */
-int cgroup_make(const struct cgroups *groups, unsigned slot, const struct jail_limits *limits, int fd[CGROUP_TREES],
-	int *oom, struct fault *f);
+/* Descriptors of a slot's groups: what a process enters by (trees of them), the file that counts kills for want of memory, the
+ * one that tells what is charged. */
+struct cgroup_files {
+	int *enter, *oom, *usage;
+};
+
+/* Makes the groups of a slot with its limits, and opens their files. */
+int cgroup_make(const struct cgroups *groups, unsigned slot, const struct jail_limits *limits, const struct cgroup_files *files,
+	struct fault *f);
 /* Kills what is in the slot's groups and removes them; missing ones are fine. */
 int cgroup_unmake(const struct cgroups *groups, unsigned slot, struct fault *f);
 /* v1: the calling process enters. v2 enters by clone3(CLONE_INTO_CGROUP). -1 and errno. Async-signal-safe. */
 int cgroup_enter(const struct cgroups *groups, const int fd[CGROUP_TREES]);
-/* Kills for want of memory counted by the file *oom. */
+/* Kills for want of memory counted by the file. */
 unsigned long cgroup_oom_kills(int oom);
+/* Bytes charged; UINT64_MAX where it cannot be read. */
+uint64_t cgroup_usage(int usage);
 /* Groups of slots that exist now. */
 unsigned cgroup_count(const struct cgroups *groups);

@@ -6,6 +6,7 @@
  *   backend.c  the table of operations; probe, prepare, finish
  *   slot.c     create and destroy: cgroups, namespaces, in a helper process
  *   root.c     the mounts of a jail's root, made by a process inside the new namespaces
+ *   recycle.c  the proof that a slot is as it was
  *   stub.c     start: the jail's first process, from clone to exec
  *   filter.c   seccomp filters, compiled once
  *   landlock.c the second wall of execution jails
@@ -26,6 +27,8 @@ enum {
 	PART_OOM = PART_ENTER + CGROUP_TREES,
 	PART_LISTENER, /* fetch */
 	PART_RULES,    /* exec: a landlock ruleset, where there is landlock */
+	PART_TMP,      /* exec: the root of its /tmp */
+	PART_USAGE,    /* what its memory group is charged with */
 	PART_COUNT,
 };
 
@@ -51,6 +54,7 @@ int userns_enter(struct jail_plan *plan, struct fault *f);
 
 int slot_create(const struct jail_plan *plan, unsigned slot, enum jail_kind kind, uint64_t source,
 	struct jail_parts *parts, struct fault *f);
+bool slot_recycle(const struct jail_parts *parts);
 int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f);
 
 pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,

@@ -23,7 +23,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -48,8 +47,9 @@ static int groups_up(void *thing, struct fault *f)
 	struct making *m = thing;
 	if (linux_cgroups.version == 0)
 		return 0;
-	return cgroup_make(&linux_cgroups, m->slot, &m->plan->limits[m->kind], &m->parts->fd[PART_ENTER],
-		&m->parts->fd[PART_OOM], f);
+	int *fd = m->parts->fd;
+	const struct cgroup_files files = {.enter = &fd[PART_ENTER], .oom = &fd[PART_OOM], .usage = &fd[PART_USAGE]};
+	return cgroup_make(&linux_cgroups, m->slot, &m->plan->limits[m->kind], &files, f);
 }
 
 static void groups_down(void *thing)
@@ -77,24 +77,33 @@ static _Noreturn void maker_run(const struct making *m, int talk)
 {
 	struct maker_word word = {0};
 	const char *step = "start";
-	int own = -1; /* what only something inside can make */
+	int own[2]; /* what only something inside can open */
+	unsigned count = 0;
 	char go;
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* The helper's end must be the helper's alone: its closing is how we learn that it died. (A parent death signal would
+	 * be cleared by the change of uid.) */
+	(void)close(m->talk);
 	if (read(talk, &go, 1) != 1)
 		_exit(1);
-	if (root_enter(m->plan, m->kind, m->source, &step) < 0)
+	if (root_enter(m->plan, m->kind, m->source, &step) < 0) {
 		word.error = errno;
-	if (word.error == 0 && m->kind == JAIL_FETCH) {
+	} else if (m->kind == JAIL_FETCH) {
 		step = "listener";
-		own = listener_open();
-		word.error = own < 0 ? errno : 0;
+		own[count++] = listener_open();
+	} else if (m->kind == JAIL_EXEC) {
+		step = "tmp";
+		own[count++] = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		own[count] = landlock_make();
+		count += own[count] >= 0;
 	}
-	if (word.error == 0 && m->kind == JAIL_EXEC)
-		own = landlock_make();
+	if (count > 0 && own[0] < 0) {
+		word.error = errno;
+		count = 0;
+	}
 	(void)snprintf(word.step, sizeof(word.step), "%s", step);
-	(void)fdpass_send(talk, &word, sizeof(word), &own, own >= 0 ? 1 : 0);
-	for (;;)
-		(void)pause();
+	(void)fdpass_send(talk, &word, sizeof(word), own, count);
+	(void)!read(talk, &go, 1); /* until the helper ends us, or ends */
+	_exit(0);
 }
 
 static int map_write(const struct making *m, const char *file)
@@ -147,9 +156,12 @@ static int root_up(void *thing, struct fault *f)
 {
 	struct making *m = thing;
 	struct maker_word word = {0};
-	unsigned count = 1;
-	int *own = &m->parts->fd[m->kind == JAIL_FETCH ? PART_LISTENER : PART_RULES];
-	if (fdpass_receive(m->talk, &word, sizeof(word), own, &count) != (ssize_t)sizeof(word))
+	int own[2] = {-1, -1};
+	unsigned count = 2;
+	ssize_t n = fdpass_receive(m->talk, &word, sizeof(word), own, &count);
+	m->parts->fd[m->kind == JAIL_FETCH ? PART_LISTENER : PART_TMP] = count > 0 ? own[0] : -1;
+	m->parts->fd[PART_RULES] = count > 1 ? own[1] : -1;
+	if (n != (ssize_t)sizeof(word))
 		return fault_set(f, FAULT_PLATFORM, errno, "the maker ended early");
 	word.step[sizeof(word.step) - 1] = '\0';
 	if (word.error != 0)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime"
 	"sort"
 	"strings"
 	"sync"
@@ -52,7 +53,7 @@ func (p Point) Add(q Point) Point { return Point{p.X + q.X, p.Y + q.Y} }
 
 type Weekday int
 
-func (d Weekday) String() string { return [...]string{"Sun", "Mon", "Tue"}[d%3] }
+func (d Weekday) String() string { return [...]string{"Sun", "Mon", "Tue"}[(d%3+3)%3] }
 
 type Hidden struct {
 	Open   int
@@ -322,6 +323,7 @@ func DeadGroup()                 { var g sync.WaitGroup; g.Add(1); g.Wait() }
 func GoroutinePanics()           { go panic("elsewhere"); select {} }
 func Goroutines() int            { c := make(chan int); go func() { c <- 5 }(); return <-c }
 func Goexit()                    { c := make(chan int); go func() { <-c }(); func() { <-c }() }
+func LeavesMain()                { runtime.Goexit() }
 func WithContext(ctx context.Context, n int) string {
 	_, ok := ctx.Deadline()
 	return fmt.Sprint(n, ok)

@@ -1,0 +1,105 @@
+"""Go modules of the tests' own: a GOPROXY tree on disk, and the same over HTTP with every request counted."""
+
+import http.server
+import io
+import json
+import os
+import re
+import threading
+import zipfile
+
+SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "modules")
+
+
+def escape(text):
+    return re.sub("[A-Z]", lambda match: "!" + match.group().lower(), text)
+
+
+def source(name):
+    """The files below modules/NAME, by their path there."""
+    root = os.path.join(SOURCES, name)
+    found = {}
+    for directory, _, files in os.walk(root):
+        for file in files:
+            with open(os.path.join(directory, file), encoding="utf-8") as text:
+                found[os.path.relpath(os.path.join(directory, file), root)] = text.read()
+    return found
+
+
+class Tree:
+    def __init__(self, path):
+        self.path = path
+        self.url = "file://" + path
+        os.makedirs(path, exist_ok=True)
+        os.chmod(path, 0o755)
+
+    def add(self, module, files, version="v1.0.0", go="1.21", requires=(), raw_zip=None):
+        """A module's version. files: {path: text or bytes}; go None: it has no go.mod of its own."""
+        mod = "module %s\n" % module
+        if go is not None:
+            mod += "\ngo %s\n" % go + "".join("\nrequire %s %s\n" % one for one in requires)
+            files = {**files, "go.mod": mod}
+        where = os.path.join(self.path, escape(module), "@v")
+        os.makedirs(where, exist_ok=True)
+        self._write(where, version + ".info", json.dumps({"Version": version, "Time": "2024-01-02T03:04:05Z"}))
+        self._write(where, version + ".mod", mod)
+        self._write(where, version + ".zip", raw_zip or self._zip(module, version, files))
+        if "-0.2024" not in version and "-2024" not in version:  # a pseudo-version is in no list
+            with open(os.path.join(where, "list"), "a", encoding="utf-8") as file:
+                file.write(version + "\n")
+        return self
+
+    def alias(self, module, name, version):
+        """A branch or commit: what the proxy says when asked for it."""
+        where = os.path.join(self.path, escape(module), "@v")
+        self._write(where, escape(name) + ".info", json.dumps({"Version": version, "Time": "2024-01-02T03:04:05Z"}))
+        return self
+
+    @staticmethod
+    def _write(where, name, data):
+        with open(os.path.join(where, name), "wb") as file:
+            file.write(data if isinstance(data, bytes) else data.encode())
+
+    @staticmethod
+    def _zip(module, version, files):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, text in sorted(files.items()):
+                archive.writestr("%s@%s/%s" % (module, version, name), text)
+        return out.getvalue()
+
+
+class Web:
+    """The tree over HTTP on loopback; `asked` counts each path. `hold` is an event that answers wait for."""
+
+    def __init__(self, path):
+        self.asked = {}
+        self.lock = threading.Lock()
+        self.hold = threading.Event()
+        self.hold.set()
+        web = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *arguments):
+                super().__init__(*arguments, directory=path)
+
+            def do_GET(self):
+                with web.lock:
+                    web.asked[self.path] = web.asked.get(self.path, 0) + 1
+                web.hold.wait(30)
+                super().do_GET()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.hold.set()
+        self.server.shutdown()
+        self.server.server_close()

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Tests of the whole program, through the real server, as root.
+
+    run.py --binary BIN --state DIR [pattern…]
+
+DIR is a prepared state directory (sky-island -i); it is copied, never used itself. A pattern is a part of a test's name, such as
+test_attacks or Memory. Exits 0 if all passed, 1 if one failed, 77 where nothing can be tested.
+"""
+
+import argparse
+import faulthandler
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import sky  # noqa: E402
+
+
+class Result(unittest.TestResult):
+    """A line a test; a failure's words at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.buffer = False
+        self.passed = 0
+        self.bad = set()
+        self.slow = []
+        self.begun = 0.0
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.begun = time.monotonic()
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        self.slow.append((time.monotonic() - self.begun, test.id()))
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.passed += 1
+        print("ok    %-70s %6.2f s" % (test.id(), time.monotonic() - self.begun), flush=True)
+
+    def _bad(self, test, error):
+        self.bad.add(test.id().split(" ")[0])
+        words = self._exc_info_to_string(error, test) if not isinstance(error, str) else error
+        print("FAIL  %s\n%s" % (test, "\n".join("      " + line for line in words.rstrip().splitlines())), flush=True)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._bad(test, err)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._bad(test, err)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._bad(subtest, err)
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        print("skip  %s: %s" % (test.id(), reason), flush=True)
+
+
+def chosen(suite, patterns):
+    for item in suite:
+        if isinstance(item, unittest.TestSuite):
+            yield from chosen(item, patterns)
+        elif not patterns or any(pattern in item.id() for pattern in patterns):
+            yield item
+
+
+def prepare(state):
+    """A copy of the prepared state that this very program finds complete."""
+    os.makedirs(sky.template)
+    os.chmod(sky.template, 0o755)
+    for part in ("toolchain", "tool", "private", "base"):
+        source = os.path.join(state, part)
+        if os.path.isdir(source):
+            how = "-a" if part == "base" else "-al"
+            if subprocess.run(["cp", how, source, sky.template], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+                shutil.rmtree(os.path.join(sky.template, part), ignore_errors=True)
+                subprocess.run(["cp", "-a", source, sky.template], check=True)
+    config = sky.template + ".json"
+    with open(config, "w", encoding="utf-8") as file:
+        json.dump({"state_dir": sky.template}, file)
+    begun = time.monotonic()
+    done = subprocess.run([sky.binary, "-c", config, "-i"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit("the state could not be prepared:\n" + done.stderr)
+    if time.monotonic() - begun > 10:
+        print("note  %s was not prepared for this program: that took %.0f s" % (state, time.monotonic() - begun))
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--binary", required=True)
+    options.add_argument("--state", required=True)
+    options.add_argument("--keep", action="store_true", help="keep the tests' directory")
+    options.add_argument("--slowest", type=int, default=0, metavar="N", help="name the N slowest tests")
+    options.add_argument("patterns", nargs="*")
+    given = options.parse_args()
+    if os.geteuid() != 0:
+        print("skip  all: these tests need root\n0 passed, 0 failed, 0 skipped")
+        return 77
+    faulthandler.enable()
+    sky.work = tempfile.mkdtemp(prefix="sky-system-")
+    os.chmod(sky.work, 0o755)
+    sky.template = os.path.join(sky.work, "template")
+    sky.binary = os.path.join(sky.work, "sky-island")
+    shutil.copy2(given.binary, sky.binary)  # a build at the same time must not change it under us
+    begun = time.monotonic()
+    result = Result()
+    try:
+        prepare(given.state)
+        names = sorted(name[:-3] for name in os.listdir(HERE) if name.startswith("test_") and name.endswith(".py"))
+        loader = unittest.defaultTestLoader
+        suite = unittest.TestSuite(chosen([loader.loadTestsFromModule(importlib.import_module(n)) for n in names], given.patterns))
+        suite.run(result)
+    finally:
+        if given.keep:
+            print("kept  " + sky.work)
+        else:
+            shutil.rmtree(sky.work, ignore_errors=True)
+    for seconds, name in sorted(result.slow, reverse=True)[: given.slowest]:
+        print("slow  %6.2f s %s" % (seconds, name))
+    print("%.0f s" % (time.monotonic() - begun))
+    print("%d passed, %d failed, %d skipped" % (result.passed, len(result.bad), len(result.skipped)))
+    return 1 if result.bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

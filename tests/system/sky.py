@@ -1,0 +1,316 @@
+"""A Sky Island under test: its state directory, its processes, its answers, and what it leaves behind."""
+
+import base64
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+EXIT_USE, EXIT_UNAVAILABLE, EXIT_CONFIGURATION = 64, 69, 78
+CGROUPS = "/sys/fs/cgroup"
+WAIT = 10  # seconds until a test that waits for an event gives up
+
+binary = None  # the program under test
+template = None  # a prepared state directory, which tests only copy
+work = None  # where all that tests make lies
+
+
+class Skip(Exception):
+    """Something outside of the program is missing."""
+
+
+def until(condition, seconds=WAIT, what="the condition"):
+    """Waits until condition() is true and returns it."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError("%s did not come within %.1f s" % (what, seconds))
+        time.sleep(0.01)
+
+
+# ---- processes and what the kernel holds ----
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def status(pid):
+    """/proc/PID/status as a dictionary; empty once the process is gone."""
+    return dict(line.split(":\t", 1) for line in _read("/proc/%d/status" % pid).splitlines() if ":\t" in line)
+
+
+def alive(pid):
+    return status(pid).get("State", "Z")[0] not in "ZX"
+
+
+def command(pid):
+    return _read("/proc/%d/cmdline" % pid).replace("\0", " ").strip()
+
+
+def describe(found):
+    return ["%d %s (%s)" % (pid, command(pid) or status(pid).get("Name", "?"), status(pid).get("State", "gone")) for pid in found]
+
+
+def children(pid):
+    return [int(p) for p in _read("/proc/%d/task/%d/children" % (pid, pid)).split()]
+
+
+# ---- answers ----
+
+
+class Answer:
+    def __init__(self, status, headers, body, seconds):
+        self.status, self.headers, self.body, self.seconds = status, headers, body, seconds
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def data(self):
+        """What the program wrote, as bytes."""
+        told = self.json
+        if "data_base64" in told:
+            return base64.b64decode(told["data_base64"])
+        return told["data"].encode()
+
+    @property
+    def code(self):
+        return self.json.get("code")
+
+    @property
+    def detail(self):
+        return self.json.get("detail", "")
+
+    def timing(self, stage):
+        """Milliseconds, of Server-Timing."""
+        found = re.search(r"(?:^|, )%s;dur=([0-9.]+)" % stage, self.headers.get("server-timing", ""))
+        return float(found.group(1)) if found else None
+
+    def __str__(self):
+        return "%d %s" % (self.status, self.body[:2000].decode("utf-8", "replace"))
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+# ---- a state directory ----
+
+
+def make_state(name):
+    """A prepared state directory of its own: what is large and never changes is linked, the rest copied."""
+    state = tempfile.mkdtemp(prefix=name + "-", dir=work)
+    os.chmod(state, 0o755)
+    for part in ("toolchain", "tool", "private", "base"):
+        how = ["-a", "--reflink=auto"] if part == "base" else ["-al"]
+        source = os.path.join(template, part)
+        if subprocess.run(["cp", *how, source, state], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            shutil.rmtree(os.path.join(state, part), ignore_errors=True)
+            subprocess.run(["cp", "-a", "--reflink=auto", source, state], check=True)
+    return state
+
+
+class Sky:
+    """One Sky Island. Use as a context, or start() and close()."""
+
+    def __init__(self, name="state", modules=None, state=None, environment=None, **config):
+        self.state = os.path.realpath(state or make_state(name))
+        self.config = {"state_dir": self.state, "http_port": 0}
+        if modules is not None:
+            self.config["modules"] = {"goproxy": modules, "gosumdb": "off"}
+        self.config.update(config)
+        self.config_path = self.state + ".json"
+        self.log_path = self.state + ".log"
+        self.environment = environment
+        self.process = None
+        self.started = []  # all that were
+        digest = hashlib.blake2b(self.state.encode(), digest_size=16).hexdigest()
+        self.instance = "sky-" + digest[:8]  # what kernel objects are named for
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.close()
+
+    # life
+
+    def write_config(self):
+        with open(self.config_path, "w", encoding="utf-8") as file:
+            json.dump(self.config, file)
+
+    def spawn(self):
+        """Starts it and waits for nothing."""
+        self.write_config()
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(self.state, "run/address"))
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([binary, "-c", self.config_path], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=self.environment, cwd="/")
+        self.started.append(self.process)
+        return self
+
+    def start(self):
+        self.spawn()
+        until(lambda: self.process.poll() is not None or self.serves(), 60, "the start of a server")
+        if self.process.returncode is not None:
+            raise AssertionError("the server ended with %d:\n%s" % (self.process.returncode, self.log()))
+        return self
+
+    def serves(self):
+        """True once its address is written, which is before it answers: connecting waits for that."""
+        try:
+            with open(os.path.join(self.state, "run/address"), encoding="utf-8") as file:
+                host, _, port = file.read().strip().removeprefix("http://").rpartition(":")
+            self.host, self.port = host, int(port)
+            return True
+        except (OSError, ValueError):
+            return False
+
+    def stop(self, seconds=WAIT):
+        """SIGTERM; returns the exit status."""
+        self.process.terminate()
+        return self.process.wait(seconds)
+
+    def close(self):
+        for process in self.started:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(WAIT)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+    def log(self):
+        return _read(self.log_path)[-4000:]
+
+    def run(self, *arguments, **options):
+        """The same program's command line, with the same configuration."""
+        self.write_config()
+        return subprocess.run([binary, "-c", self.config_path, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=120, check=False, env=self.environment, **options)
+
+    # its parts
+
+    @property
+    def parts(self):
+        """The pids of its server and jailers, told apart by whom they run as."""
+        server, jailers = None, []
+        for pid in children(self.process.pid):
+            if status(pid).get("Uid", "0").split()[0] == "0":
+                jailers.append(pid)
+            else:
+                server = pid
+        return server, jailers
+
+    def jail_pids(self):
+        """All processes in its control groups: those of its jails."""
+        mark = "/sky-island-%s/slot" % self.instance
+        return [pid for pid in pids() if mark in _read("/proc/%d/cgroup" % pid) and alive(pid)]
+
+    def jails(self):
+        """slot → pids."""
+        found = {}
+        for pid in self.jail_pids():
+            slot = re.search(r"/sky-island-%s/(slot\d+)" % self.instance, _read("/proc/%d/cgroup" % pid))
+            if slot:
+                found.setdefault(slot.group(1), []).append(pid)
+        return found
+
+    def cgroups(self):
+        found = []
+        for root, directories, _ in os.walk(CGROUPS):
+            found += [os.path.join(root, name) for name in directories if name == "sky-island-" + self.instance]
+        return found
+
+    def mounts(self):
+        return [line for line in _read("/proc/self/mountinfo").splitlines() if self.state + "/" in line or self.instance in line]
+
+    def processes(self):
+        """All that belong to it: in its control groups, or with its state directory in their command or environment."""
+        mark = self.state.encode()
+        found = set(self.jail_pids())
+        for pid in pids():
+            if pid == os.getpid() or not alive(pid):
+                continue
+            for name in ("cmdline", "environ"):
+                with contextlib.suppress(OSError):
+                    with open("/proc/%d/%s" % (pid, name), "rb") as file:
+                        if mark in file.read():
+                            found.add(pid)
+        return sorted(found)
+
+    def files(self):
+        """Temporary files in its state directory."""
+        left = ["tmp/" + name for name in os.listdir(os.path.join(self.state, "tmp"))]
+        return left + ["artifacts/" + name for name in os.listdir(os.path.join(self.state, "artifacts")) if name.startswith("part")]
+
+    # calls
+
+    def connection(self, timeout=60):
+        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+
+    def send(self, method, path, body=None, headers=None, connection=None, timeout=60):
+        own = connection is None
+        connection = connection or self.connection(timeout)
+        start = time.monotonic()
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            text = answer.read()
+            fields = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, fields, text, time.monotonic() - start)
+        finally:
+            if own:
+                connection.close()
+
+    def post(self, request, headers=None, **options):
+        body = request if isinstance(request, (bytes, str)) else json.dumps(request)
+        if isinstance(body, str):
+            body = body.encode("utf-8", "surrogatepass")
+        return self.send("POST", "/api/v1/function", body, headers, **options)
+
+    def call(self, url, call, **fields):
+        return self.post({"url": url, "call": call, **fields})
+
+    def typed(self, url, function, *args, **fields):
+        return self.post({"url": url, "function": function, "args": list(args), "output": "json", **fields})
+
+    def raw(self, data, timeout=WAIT):
+        """Sends bytes, reads until the server closes or says nothing more for a while."""
+        with socket.create_connection((self.host, self.port), timeout=timeout) as s:
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+            got = b""
+            while chunk := s.recv(65536):
+                got += chunk
+            return got
