@@ -88,7 +88,7 @@ struct jail_backend {
 	bool (*out_of_memory)(const struct jail_parts *parts);
 	/* In the jailer, once everything in it has ended: whether the slot can be proved to be as it was when it was made, so that
 	 * another jail may have it. Fast; false: destroy it. */
-	bool (*recycle)(const struct jail_parts *parts);
+	bool (*recycle)(const struct jail_plan *plan, const struct jail_parts *parts);
 	/* The listener of a fetch jail in parts, or -1; stays the parts'. */
 	int (*listener)(const struct jail_parts *parts);
 	/* In a helper, or the supervisor for what another left behind; kills what is still in it. Idempotent. */

@@ -344,7 +344,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, int status)
 		event.out_of_memory = jail_backend->out_of_memory(&slot->parts);
 	}
 	event_send(j, &event, -1);
-	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED && ready_count(j) < READY_MAX && jail_backend->recycle(&slot->parts))
+	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED && ready_count(j) < READY_MAX && jail_backend->recycle(j->setup->plan, &slot->parts))
 		slot_again(j, slot);
 	else
 		slot_remove(j, slot);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,6 +89,9 @@ static int node_load(struct node *n, const char *config_path, bool make, struct 
 	n->plan.instance = n->instance;
 	n->plan.user_mode = n->user_mode;
 	n->plan.proc = n->config.proc;
+	if (n->config.proc && n->user_mode)
+		return fault_set(f, FAULT_INPUT, 0,
+			"jails.proc: only root can give jails a /proc (the kernel lets nobody else mount it there); leave it out");
 	return 0;
 }
 
@@ -109,6 +113,21 @@ static int lock_take(struct node *n, struct fault *f)
 	return 0;
 }
 
+/* The configured user, else a uid beside the jails' that nobody has. In user mode the server stays who we are. */
+static int server_uid_find(struct node *n, struct fault *f)
+{
+	if (n->user_mode)
+		return 0;
+	n->server_uid = n->config.uid_base - 1;
+	if (n->config.user == NULL)
+		return 0;
+	const struct passwd *pw = getpwnam(n->config.user);
+	if (pw == NULL || pw->pw_uid == 0)
+		return fault_set(f, FAULT_INPUT, 0, "user: there is no user \"%s\" other than root", n->config.user);
+	n->server_uid = pw->pw_uid;
+	return 0;
+}
+
 int node_open(struct node *n, const char *config_path, struct buf *faults, struct fault *f)
 {
 	if (node_load(n, config_path, true, faults, f) < 0 || lock_take(n, f) < 0)
@@ -117,8 +136,7 @@ int node_open(struct node *n, const char *config_path, struct buf *faults, struc
 		return -1;
 	n->plan.uid_base = n->user_mode ? 1000 : n->config.uid_base;
 	n->plan.cache_uid = n->user_mode ? 999 : n->config.uid_base - 2;
-	n->server_uid = n->user_mode ? 0 : n->config.uid_base - 1;
-	return 0;
+	return server_uid_find(n, f);
 }
 
 void node_close(struct node *n)

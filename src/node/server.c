@@ -112,7 +112,7 @@ static void pool_open(struct server *s)
 		.init_ms = ms_of(c->init_timeout),
 		.output_max = c->output_max,
 		.waiting_max = 64,
-		.running_max = 256,
+		.running_max = c->children_max > 0 ? c->children_max : 256,
 		.idle_ms = 10 * 60 * 1000,
 	};
 	s->pool = pool_create(&s->loop, s->jailers, &limits);

@@ -54,7 +54,7 @@ int userns_enter(struct jail_plan *plan, struct fault *f);
 
 int slot_create(const struct jail_plan *plan, unsigned slot, enum jail_kind kind, uint64_t source,
 	struct jail_parts *parts, struct fault *f);
-bool slot_recycle(const struct jail_parts *parts);
+bool slot_recycle(const struct jail_plan *plan, const struct jail_parts *parts);
 int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f);
 
 pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,

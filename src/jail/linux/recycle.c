@@ -31,8 +31,10 @@ static bool tmp_is_untouched(int tmp)
 	       root.st_mtim.tv_sec == root.st_ctim.tv_sec && root.st_mtim.tv_nsec == root.st_ctim.tv_nsec;
 }
 
-bool slot_recycle(const struct jail_parts *parts)
+bool slot_recycle(const struct jail_plan *plan, const struct jail_parts *parts)
 {
+	if (plan->proc) /* mounted for the pid namespace that is gone */
+		return false;
 	if (!tmp_is_untouched(parts->fd[PART_TMP]))
 		return false;
 	if (linux_cgroups.version == 0)

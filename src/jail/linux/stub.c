@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -57,10 +58,31 @@ static void spaces_enter(const struct starting *s)
 	static const char name[] = "jail";
 	if (sethostname(name, sizeof(name) - 1) < 0) /* the uts namespace is the jailer's to name, so before the next steps */
 		give_up(s->end, "hostname");
+	cpus_open(s);
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		if (order[i].type == CLONE_NEWUSER)
+			proc_mount(s);
 		if (setns(s->parts->fd[order[i].part], order[i].type) < 0)
 			give_up(s->end, order[i].name);
 	}
+}
+
+/* A Go program uses the cpus it may run on: a call gets its jailer's, a build all there are. */
+static void cpus_open(const struct starting *s)
+{
+	cpu_set_t all;
+	if (s->kind == JAIL_EXEC)
+		return;
+	memset(&all, 0xff, sizeof(all));
+	(void)sched_setaffinity(0, sizeof(all), &all);
+}
+
+/* Needs our rights over the new pid namespace, so before they are given up. */
+static void proc_mount(const struct starting *s)
+{
+	if (s->plan->proc && s->kind == JAIL_EXEC &&
+		mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		give_up(s->end, "proc");
 }
 
 static void capabilities_drop(const struct starting *s)
