@@ -81,7 +81,7 @@ func (p *pkg) compile(dir, program string) (words string, ok bool) {
 	if p.standard {
 		mode = "-mod=readonly"
 	}
-	c := exec.Command("go", "build", mode, "-trimpath", "-buildvcs=false", "-gcflags=-e", "-o", program, ".")
+	c := exec.Command("go", "build", mode, "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-gcflags=-e", "-o", program, ".")
 	c.Dir = dir
 	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOPROXY=off", "GOWORK=off")
 	output, err := c.CombinedOutput()

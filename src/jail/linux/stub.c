@@ -45,6 +45,24 @@ static _Noreturn void give_up(struct jail_end *end, const char *step)
 	_exit(1);
 }
 
+/* A Go program uses the cpus it may run on: a call gets its jailer's, a build all there are. */
+static void cpus_open(const struct starting *s)
+{
+	cpu_set_t all;
+	if (s->kind == JAIL_EXEC)
+		return;
+	memset(&all, 0xff, sizeof(all));
+	(void)sched_setaffinity(0, sizeof(all), &all);
+}
+
+/* Needs our rights over the new pid namespace, so before they are given up. */
+static void proc_mount(const struct starting *s)
+{
+	if (s->plan->proc && s->kind == JAIL_EXEC &&
+		mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		give_up(s->end, "proc");
+}
+
 /* Mount and net need rights over the namespaces' owner, which we have from outside; entering the owner comes last. */
 static void spaces_enter(const struct starting *s)
 {
@@ -65,24 +83,6 @@ static void spaces_enter(const struct starting *s)
 		if (setns(s->parts->fd[order[i].part], order[i].type) < 0)
 			give_up(s->end, order[i].name);
 	}
-}
-
-/* A Go program uses the cpus it may run on: a call gets its jailer's, a build all there are. */
-static void cpus_open(const struct starting *s)
-{
-	cpu_set_t all;
-	if (s->kind == JAIL_EXEC)
-		return;
-	memset(&all, 0xff, sizeof(all));
-	(void)sched_setaffinity(0, sizeof(all), &all);
-}
-
-/* Needs our rights over the new pid namespace, so before they are given up. */
-static void proc_mount(const struct starting *s)
-{
-	if (s->plan->proc && s->kind == JAIL_EXEC &&
-		mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
-		give_up(s->end, "proc");
 }
 
 static void capabilities_drop(const struct starting *s)

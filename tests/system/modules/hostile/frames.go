@@ -73,7 +73,7 @@ func Mute(forever bool) string {
 	return "honest"
 }
 
-// Unread never reads or answers, its socket's buffer full.
+// PassDescriptor sends the server descriptors.
 func PassDescriptor() string {
 	rights := syscall.UnixRights(0, 1, 2)
 	err := syscall.Sendmsg(3, frame('R', ""), rights, nil, 0)

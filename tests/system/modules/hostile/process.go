@@ -266,7 +266,7 @@ func FillNames() (int, string) {
 	}
 }
 
-// Write1 writes that many bytes to a descriptor, in lines or in one.
+// Output writes that many bytes to a descriptor, in lines or in one.
 func Output(fd, bytes int, lines bool) string {
 	chunk := []byte(strings.Repeat("x", 65536))
 	if lines {

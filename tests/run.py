@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""run.py --build DIRECTORY [PART…]: runs parts of the tests and closes with the line: N passed, N failed, N skipped.
+
+A suite is a command and a reader that counts its tests in what it wrote. What a suite writes goes to build/test/NAME.log
+and is shown where it fails; a suite that ends badly without a failed test is a failure by itself.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+WORK = os.path.join(TOP, "build", "test")
+USUAL = ["unit", "http", "system"]
+NOT_YET = ["vm", "freebsd", "browser", "soak"]
+GO_LEAST = 26
+
+
+class Tally:
+    def __init__(self, passed=0, failed=0, skipped=0, reasons=()):
+        self.passed, self.failed, self.skipped, self.reasons = passed, failed, skipped, list(reasons)
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.reasons += other.reasons
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+# ---- readers: the output of a suite → Tally ----
+
+
+def read_unittest(output):
+    """Python's unittest: it counts skipped tests, and expected failures, among those that ran."""
+    tally = Tally()
+    for ran, result in re.findall(r"^Ran (\d+) tests? in .*\n\n(.*)$", output, re.M):
+        counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", result)}
+        failed = counts.get("failures", 0) + counts.get("errors", 0)
+        skipped = counts.get("skipped", 0)
+        tally.add(Tally(max(int(ran) - failed - skipped, 0), failed, skipped))
+    tally.reasons = re.findall(r"\.\.\. skipped ['\"](.*)['\"]$", output, re.M)
+    return tally
+
+
+def read_go(output):
+    """go test -json: tests and those within them; one that only holds others counts too, as Go counts."""
+    tally = Tally()
+    said = {}
+    for line in output.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        test = event.get("Test")
+        said.setdefault(test, []).append(event.get("Output", ""))
+        if test is None or event["Action"] not in ("pass", "fail", "skip"):
+            continue
+        tally.add({"pass": Tally(1), "fail": Tally(0, 1), "skip": Tally(0, 0, 1)}[event["Action"]])
+        if event["Action"] == "skip":
+            tally.reasons += [text.strip() for text in said[test] if ": " in text and "---" not in text]
+    return tally
+
+
+def show_go(output):
+    """The text of what failed, without that of what passed."""
+    said, failed = {}, []
+    for line in output.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            print(line)
+            continue
+        key = event.get("Package"), event.get("Test")
+        said.setdefault(key, []).append(event.get("Output", ""))
+        if event["Action"] in ("fail", "build-output"):
+            failed.append(key)
+    for key in dict.fromkeys(failed):
+        print("".join(said[key]), end="")
+
+
+def reader_of_meson(build):
+    def read(_):
+        tally = Tally()
+        for suite in ElementTree.parse(os.path.join(build, "meson-logs", "testlog.junit.xml")).getroot():
+            for case in suite.iter("testcase"):
+                if case.find("skipped") is not None:
+                    tally.add(Tally(0, 0, 1, [f"{suite.get('name')}: {case.get('name')}"]))
+                elif case.find("failure") is not None or case.find("error") is not None:
+                    tally.add(Tally(0, 1))
+                else:
+                    tally.add(Tally(1))
+        return tally
+
+    return read
+
+
+# ---- suites ----
+
+
+def execute(command, seconds, log, **options):
+    """The status, and what was written; after so many seconds all its processes are ended."""
+    with open(log, "w", encoding="utf-8") as f:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT, start_new_session=True,
+                                   **options)
+        late = threading.Event()
+
+        def end():
+            late.set()
+            os.killpg(process.pid, signal.SIGKILL)
+
+        timer = threading.Timer(seconds, end)
+        timer.start()
+        try:
+            status = process.wait()
+        finally:
+            timer.cancel()
+    with open(log, encoding="utf-8", errors="replace") as f:
+        output = f.read()
+    return f"ended after {seconds} s, which is too long" if late.is_set() else status and f"ended with status {status}", output
+
+
+def suite(name, command, read, seconds, show=print, **options):
+    print(f"{name}: {' '.join(os.path.relpath(w, TOP) if w.startswith(TOP) else w for w in command)}", flush=True)
+    start = time.monotonic()
+    wrong, output = execute(command, seconds, os.path.join(WORK, name + ".log"), **options)
+    try:
+        tally = read(output)
+    except (OSError, ElementTree.ParseError) as e:
+        tally, wrong = Tally(), f"no results: {e}"
+    if wrong and tally.failed == 0:
+        tally.failed = 1
+    elif tally.passed + tally.failed + tally.skipped == 0:
+        tally.failed, wrong = 1, "ran no tests"
+    if tally.failed:
+        show(output)
+        print(f"{name}: {wrong}")
+    print(f"{name}: {tally}, {time.monotonic() - start:.0f} s", flush=True)
+    return tally
+
+
+class Parts:
+    def __init__(self, build, names):
+        self.build = os.path.abspath(build)
+        self.sanitized = self.build.endswith("-asan")
+        self.binary = os.path.join(self.build, "sky-island")
+        self.state = os.path.join(WORK, "state")
+        self.names = names
+
+    def made(self, name):
+        return os.path.join(self.build, "tests", name)
+
+    def prepare(self):
+        """Go and all else that jails need, of the tests' own."""
+        config = os.path.join(WORK, "prepare.json")
+        with open(config, "w", encoding="utf-8") as f:
+            json.dump({"state_dir": self.state}, f)
+        wrong, output = execute([self.binary, "-c", config, "-i"], 300, os.path.join(WORK, "prepare.log"))
+        if wrong:
+            raise SystemExit(f"{output}sky-island -i {wrong}")
+
+    def go(self):
+        """The directory of a `go` that is new enough, or none for the one on PATH."""
+        try:
+            version = subprocess.run(["go", "env", "GOVERSION"], stdout=subprocess.PIPE, text=True, check=False,
+                                     env={**os.environ, "GOTOOLCHAIN": "local"}).stdout
+        except OSError:
+            version = ""
+        found = re.match(r"go1\.(\d+)", version)
+        if found and int(found[1]) >= GO_LEAST:
+            return []
+        self.prepare()
+        toolchains = os.path.join(self.state, "toolchain")
+        return [os.path.join(toolchains, max(os.listdir(toolchains)), "bin")]
+
+    def unit(self):
+        tally = suite("unit", ["meson", "test", "-C", self.build, "--no-rebuild", "--print-errorlogs", "--suite", "unit"],
+                      reader_of_meson(self.build), 200)
+        tally.add(self.driver())
+        return tally
+
+    def driver(self):
+        go = os.path.join(TOP, "build", "go")
+        environment = {
+            **os.environ, "PATH": os.pathsep.join([*self.go(), os.environ["PATH"]]), "GOTOOLCHAIN": "local", "GOFLAGS": "-modcacherw",
+            "GOCACHE": os.path.join(go, "cache"), "GOMODCACHE": os.path.join(go, "modules"), "SKY_CALLDUMP": self.made("calldump"),
+        }
+        return suite("driver", ["go", "test", "-count=1", "-json", "./..."], read_go, 280, show=show_go,
+                     cwd=os.path.join(TOP, "driver"), env=environment)
+
+    def http(self):
+        return suite("http", [sys.executable, os.path.join(TOP, "tests/http/test_http.py"), self.made("echo_server"), "-v"],
+                     read_unittest, 120)
+
+    def system(self):
+        path = os.path.join(TOP, "tests/system/run.py")
+        if not os.path.exists(path):
+            return self.missing("system")
+        self.prepare()
+        return suite("system", [sys.executable, path, "--binary", self.binary, "--state", self.state], read_unittest, 280)
+
+    def fuzz(self):
+        return suite("fuzz", [os.path.join(TOP, "tests/fuzz/run")], read_fuzz, 900)
+
+    def missing(self, name):
+        """A part by name that is not there is a failure; among the usual ones it is not."""
+        print(f"{name}: this version has no such tests yet")
+        return Tally(0, 1 if name in self.names else 0)
+
+    def run(self):
+        tally = Tally()
+        for name in self.names or USUAL:
+            tally.add(self.missing(name) if name in NOT_YET else getattr(self, name)())
+        return tally
+
+
+def read_fuzz(output):
+    return Tally(len(re.findall(r"^ok ", output, re.M)), len(re.findall(r"^failed ", output, re.M)))
+
+
+def main():
+    known = [*USUAL, "driver", "fuzz", *NOT_YET]
+    parser = argparse.ArgumentParser(usage="run.py --build DIRECTORY [PART…]", epilog="parts: all " + " ".join(known))
+    parser.add_argument("--build", required=True)
+    parser.add_argument("parts", nargs="*", metavar="PART")
+    options = parser.parse_args()
+    for part in options.parts:
+        if part not in [*known, "all"]:
+            parser.error(f"there is no part {part}; there are: all {' '.join(known)}")
+    names = [*USUAL, "fuzz"] if "all" in options.parts else list(dict.fromkeys(options.parts))
+    os.makedirs(WORK, exist_ok=True)
+    tally = Parts(options.build, names).run()
+    for reason in dict.fromkeys(tally.reasons):
+        print("skipped:", reason)
+    print(tally)
+    return 1 if tally.failed or not tally.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
