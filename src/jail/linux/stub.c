@@ -55,12 +55,19 @@ static void cpus_open(const struct starting *s)
 	(void)sched_setaffinity(0, sizeof(all), &all);
 }
 
-/* Needs our rights over the new pid namespace, so before they are given up. */
-static void proc_mount(const struct starting *s)
+/* /proc for the new pid namespace, detached: made where the host's whole /proc can be seen (or the kernel refuses) and
+ * while we have rights over it; spaces_enter puts it into the slot. -1: not wanted. */
+static int proc_make(const struct starting *s)
 {
-	if (s->plan->proc && s->kind == JAIL_EXEC &&
-		mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+	if (!s->plan->proc || s->kind != JAIL_EXEC)
+		return -1;
+	int context = fsopen("proc", FSOPEN_CLOEXEC);
+	if (context < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		give_up(s->end, "proc");
+	int proc = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	if (proc < 0)
+		give_up(s->end, "proc");
+	return proc;
 }
 
 /* Mount and net need rights over the namespaces' owner, which we have from outside; entering the owner comes last. */
@@ -77,9 +84,10 @@ static void spaces_enter(const struct starting *s)
 	if (sethostname(name, sizeof(name) - 1) < 0) /* the uts namespace is the jailer's to name, so before the next steps */
 		give_up(s->end, "hostname");
 	cpus_open(s);
+	int proc = proc_make(s);
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		if (order[i].type == CLONE_NEWUSER)
-			proc_mount(s);
+		if (order[i].type == CLONE_NEWUSER && proc >= 0 && move_mount(proc, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+			give_up(s->end, "proc");
 		if (setns(s->parts->fd[order[i].part], order[i].type) < 0)
 			give_up(s->end, order[i].name);
 	}

@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+"""Measures Sky Island beside its peers, in one run, as ratios.
+
+    bench.py --binary BIN --state DIR --out FILE [--quick]
+
+BIN is sky-island, DIR a prepared state directory that no server holds, FILE where the figures go as JSON; what the bench
+makes goes to a directory bench/ beside FILE. Every part runs once in each of several rounds, one after another, so that
+all see the same machine; a ratio is taken within each round, and the median of the rounds is printed. docs/benchmarks.md
+says what each figure means. All load stays on loopback. Bounded: 4 minutes, with --quick one.
+"""
+
+import argparse
+import json
+import pathlib
+import time
+
+import builds
+import peers
+import report
+import subject as subjects
+from island import Island
+from world import Helpers, Unavailable, machine
+
+CLIENTS = 16  # at saturation
+
+
+class Plan:
+    """How long things take."""
+
+    def __init__(self, quick):
+        self.quick = quick
+        self.rounds = 3 if quick else 9
+        self.seconds = 0.5 if quick else 1.0
+        self.fresh_calls = 12 if quick else 30
+        self.packages = 2 if quick else 6
+        self.new_arguments = 1000
+        self.end = time.monotonic() + (50 if quick else 225)
+
+    def left(self):
+        return self.end - time.monotonic()
+
+
+class Bench:
+    def __init__(self, options, plan):
+        self.plan = plan
+        self.work = options.out.resolve().parent / "bench"
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.helpers = Helpers(self.work)
+        self.island = Island(options.binary.resolve(), options.state.resolve(), self.work)
+        self.raw = {"rounds": [], "absent": {}}
+        self.peers, self.cgi = [], None
+
+    def run(self):
+        try:
+            with self.island:
+                self.prepare()
+                self.once()
+                self.rounds()
+                self.after()
+        finally:
+            if self.cgi:
+                self.cgi.close()
+        return self.raw
+
+    # ---- before ----
+
+    def prepare(self):
+        say("the first call")
+        self.subject, first, self.expected, self.artifact, why = subjects.choose(self.island)
+        self.raw["subject"] = {"url": self.subject.url, "call": self.subject.call, "answer": self.expected,
+                               "artifact_bytes": self.artifact.stat().st_size, "instead_of_geohash_because": why}
+        self.raw["first_call"] = first
+        self.frame = self.work / "call.frame"
+        self.frame.write_bytes(self.subject.frame())
+        body = [self.subject.body()]
+        self.requests = subjects.lines_write(self.work / "call.requests", body, self.expected)
+        self.mixed = subjects.lines_write(self.work / "mixed.requests", body, self.expected, health=True)
+        self.raw["isolation"] = self.island.isolation(self.artifact)
+        self.raw["doctor"] = self.island.doctor()
+        self.rss_start = self.island.rss_mib()
+        self.go = builds.GoBuild(self.island.state, self.work)
+        self.peers_prepare()
+        self.pause_ms = self.pause_find()
+
+    def peers_prepare(self):
+        for kind in (peers.Bubblewrap, peers.Crun):
+            try:
+                peer = kind(self.artifact, self.work)
+                self.spawn(peer.argv, 1, 0.1, wrap=peer.wrap)
+                self.peers.append(peer)
+            except Unavailable as e:
+                self.raw["absent"][kind.name] = str(e)
+        try:
+            _, main = self.go.build(self.subject.url, self.subject.call, builds.CGI_MAIN)
+            program = main.rename(self.work / "cgi")
+            self.cgi = peers.Cgi(program, self.work)
+            self.cgi_requests = self.work / "cgi.requests"
+            self.cgi_requests.write_text(f"cgi\tGET\t/\t\t{self.expected}\n", encoding="utf-8")
+            self.helpers.load(self.cgi.port, self.cgi_requests, 1, count=1)
+        except Unavailable as e:
+            self.raw["absent"]["cgi"] = str(e)
+            self.cgi_close()
+
+    def cgi_close(self):
+        if self.cgi:
+            self.cgi.close()
+        self.cgi = None
+
+    def pause_find(self):
+        """The least think time after which a jail waits again for nearly every call; a client pauses twice between calls."""
+        for pause in (5, 10, 20, 40, 80):
+            ran = self.helpers.load(self.island.port, self.mixed, 1, count=60, pause_ms=pause)
+            if share_waiting(ran) >= 0.95:
+                break
+        self.raw["think_ms"] = pause
+        return pause
+
+    # ---- parts that run once ----
+
+    def once(self):
+        say(f"{self.plan.new_arguments} calls with new arguments")
+        before = self.island.artifacts()
+        calls = [self.subject.body(call) for call in self.subject.new_calls(self.plan.new_arguments)]
+        requests = subjects.lines_write(self.work / "new.requests", calls)
+        ran = self.helpers.load(self.island.port, requests, 2, count=len(calls))
+        after = self.island.artifacts()
+        ran["builds"] = sum(before.get(name) != state for name, state in after.items())
+        self.raw["new_arguments"] = ran
+        self.rss_thousandth = self.island.rss_mib()
+        say("first calls of packages")
+        deadline = time.monotonic() + self.plan.left() * 0.35
+        standard = self.subject is subjects.STRINGS
+        self.raw["first_calls"] = builds.first_calls(self.island, self.go, standard, self.plan.packages, deadline)
+
+    # ---- rounds ----
+
+    def rounds(self):
+        parts = self.parts()
+        longest = 0.0
+        for number in range(self.plan.rounds):
+            if number >= 2 and self.plan.left() < longest:
+                break
+            say(f"round {number + 1} of {self.plan.rounds}")
+            begin = time.monotonic()
+            turn = number * 5 % len(parts)
+            results = {}
+            for name, part in parts[turn:] + parts[:turn]:
+                try:
+                    results[name] = part()
+                except Unavailable as e:
+                    self.raw["absent"][name] = str(e)
+            self.raw["rounds"].append(results)
+            longest = max(longest, time.monotonic() - begin)
+
+    def parts(self):
+        direct = [str(self.artifact)]
+        parts = [("spawn.1", lambda: self.spawn(direct, 1)),
+                 ("spawn.2", lambda: self.spawn(direct, 2)),
+                 ("spawn.16", lambda: self.spawn(direct, CLIENTS)),
+                 ("pinned.16", lambda: self.spawn(direct, CLIENTS, pin=True)),
+                 ("spawn_paced.1", lambda: self.spawn(direct, 1, pause_ms=self.pause_ms)),
+                 ("call.1", lambda: self.calls(1)),
+                 ("call.2", lambda: self.calls(2)),
+                 ("call.16", lambda: self.calls(CLIENTS)),
+                 ("warm", self.warm),
+                 ("fresh", self.fresh)]
+        for peer in self.peers:
+            parts.append((peer.name + ".1", lambda p=peer: self.spawn(p.argv, 1, wrap=p.wrap)))
+            parts.append((peer.name + ".16", lambda p=peer: self.spawn(p.argv, CLIENTS, wrap=p.wrap)))
+        if self.cgi:
+            parts.append(("cgi.1", lambda: self.cgi_load(1)))
+            parts.append(("cgi.16", lambda: self.cgi_load(CLIENTS)))
+        return parts
+
+    def spawn(self, argv, workers, seconds=None, **more):
+        return self.helpers.spawn(argv, workers, seconds or self.plan.seconds, frame=self.frame,
+                                  expected=self.expected, **more)
+
+    def cgi_load(self, clients):
+        return self.helpers.load(self.cgi.port, self.cgi_requests, clients, seconds=self.plan.seconds)
+
+    def calls(self, clients):
+        """Closed loop. What is cleared away behind the last answer belongs to the time, and to the cpu's."""
+        self.island.settle()
+        before = self.island.cpu_s()
+        ran = self.helpers.load(self.island.port, self.requests, clients, seconds=self.plan.seconds)
+        ran["behind_s"] = self.island.settle()
+        ran["cpu_ms"] = (self.island.cpu_s() - before) * 1000 / ran["answered"]
+        ran["answers_a_second"] = ran["rate"]
+        ran["rate"] = ran["statuses"].get("200", 0) / (ran["seconds"] + ran["behind_s"])
+        return ran
+
+    def warm(self):
+        self.island.settle()
+        ran = self.helpers.load(self.island.port, self.mixed, 1, seconds=2 * self.plan.seconds, pause_ms=self.pause_ms)
+        ran["share_waiting"] = share_waiting(ran)
+        return ran
+
+    def fresh(self):
+        """Before each call the waiting jail is killed: the call finds none, and nothing else is under way."""
+        client = self.helpers.load_stepwise(self.island.port, self.requests)
+        try:
+            for _ in range(self.plan.fresh_calls):
+                self.island.jails_kill(self.artifact)
+                self.island.settle()
+                client.stdin.write("\n")
+                client.stdin.flush()
+                if not client.stdout.readline():
+                    raise Unavailable("the client ended early")
+                self.island.driver_waiting(self.artifact)
+            rest, _ = client.communicate()
+        finally:
+            client.kill()
+            client.wait()
+        return json.loads(rest)
+
+    # ---- behind ----
+
+    def after(self):
+        self.island.settle()
+        answered = sum(part["answered"] for results in self.raw["rounds"] for name, part in results.items()
+                       if name.startswith(("call.", "warm", "fresh")))
+        self.raw["memory"] = {
+            "server_rss_mib_start": self.rss_start,
+            "server_rss_mib_thousandth_call": self.rss_thousandth,
+            "server_rss_mib_end": self.island.rss_mib(),
+            "requests_at_end": answered + self.plan.new_arguments,
+        }
+        try:
+            self.helpers.load(self.island.port, self.requests, 1, count=1)
+            self.raw["memory"]["waiting_jail"] = self.island.memory_per_jail(self.artifact)
+        except (Unavailable, OSError) as e:
+            self.raw["absent"]["memory_per_waiting_jail"] = str(e)
+
+
+def share_waiting(ran):
+    calls, waiting = ran["ms"]["call"], ran["ms"]["call.waiting"]
+    return waiting["count"] / calls["count"] if calls and waiting else 0.0
+
+
+def say(words):
+    print(f"bench: {words}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="measures Sky Island beside its peers")
+    parser.add_argument("--binary", type=pathlib.Path, required=True)
+    parser.add_argument("--state", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    plan = Plan(options.quick)
+    begin = time.monotonic()
+    host = machine()
+    raw = Bench(options, plan).run()
+    result = report.make(raw, host, options.quick, time.monotonic() - begin)
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(report.table(result))
+    print(f"bench: raw figures, ratios and targets are in {options.out}")
+
+
+if __name__ == "__main__":
+    main()
