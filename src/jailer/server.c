@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "jailer/helper.h"
 #include "jailer/message.h"
+#include "jailer/outbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,12 +47,6 @@ struct slot {
 	struct waiting *for_request; /* a build or fetch slot's own */
 };
 
-struct outgoing {
-	struct jailer_event event;
-	int fd;
-	struct outgoing *next;
-};
-
 struct jailer {
 	const struct jailer_setup *setup;
 	struct slot *slots;
@@ -60,7 +55,7 @@ struct jailer {
 	struct helper_job *jobs; /* a ring of at most one job a slot */
 	unsigned jobs_at, jobs_count;
 	struct waiting *first, **last;  /* requests without a slot, in order */
-	struct outgoing *out, **out_last;
+	struct outbox out;
 	int epoll, signals, nothing, tool;
 	bool making_fails; /* the last execution slot could not be made: no stock until one can */
 	bool ending;
@@ -77,49 +72,11 @@ static void close_all(int *fds, unsigned count)
 
 /* ---- events to the server ---- */
 
-static void out_watch(const struct jailer *j)
-{
-	struct epoll_event want = {.events = EPOLLIN | (j->out != NULL ? EPOLLOUT : 0U), .data.fd = j->setup->socket};
-	(void)epoll_ctl(j->epoll, EPOLL_CTL_MOD, j->setup->socket, &want);
-}
-
-static int event_push(const struct jailer *j, const struct jailer_event *event, int fd)
-{
-	return fdpass_send(j->setup->socket, event, sizeof(*event), &fd, fd >= 0 ? 1 : 0);
-}
-
-static void event_send(struct jailer *j, const struct jailer_event *event, int fd)
-{
-	if (j->out == NULL && event_push(j, event, fd) == 0)
-		return;
-	struct outgoing *late = mem_zero(1, sizeof(*late));
-	late->event = *event;
-	late->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 10) : -1;
-	*j->out_last = late;
-	j->out_last = &late->next;
-	out_watch(j);
-}
-
-static void out_flush(struct jailer *j)
-{
-	while (j->out != NULL) {
-		struct outgoing *o = j->out;
-		if (event_push(j, &o->event, o->fd) < 0 && errno == EAGAIN)
-			return;
-		j->out = o->next;
-		if (o->fd >= 0)
-			(void)close(o->fd);
-		free(o);
-	}
-	j->out_last = &j->out;
-	out_watch(j);
-}
-
 static void failed_send(struct jailer *j, const struct jailer_request *request, bool full, const char *why)
 {
 	struct jailer_event event = {.type = JAILER_FAILED, .kind = request->kind, .id = request->id, .full = full};
 	(void)snprintf(event.text, sizeof(event.text), "%.255s", why);
-	event_send(j, &event, -1);
+	outbox_send(&j->out, &event, -1);
 }
 
 /* ---- helpers ---- */
@@ -222,7 +179,7 @@ static void slot_start(struct jailer *j, struct slot *slot, const struct waiting
 	/* An execution jail's start is not told: its driver says READY itself. */
 	if (!exec) {
 		struct jailer_event event = {.type = JAILER_STARTED, .kind = slot->kind, .id = slot->id, .pid = pid};
-		event_send(j, &event, jail_backend->listener(&slot->parts));
+		outbox_send(&j->out, &event, jail_backend->listener(&slot->parts));
 	}
 }
 
@@ -343,7 +300,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, int status)
 	} else if (WIFSIGNALED(event.status)) {
 		event.out_of_memory = jail_backend->out_of_memory(&slot->parts);
 	}
-	event_send(j, &event, -1);
+	outbox_send(&j->out, &event, -1);
 	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED && ready_count(j) < READY_MAX && jail_backend->recycle(j->setup->plan, &slot->parts))
 		slot_again(j, slot);
 	else
@@ -470,6 +427,7 @@ static int jailer_open(struct jailer *j, struct fault *f)
 	j->epoll = epoll_create1(EPOLL_CLOEXEC);
 	j->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	j->ends = mmap(NULL, s->slots * sizeof(*j->ends), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	outbox_init(&j->out, j->epoll, s->socket);
 	if (j->nothing < 0 || j->tool < 0 || j->epoll < 0 || j->signals < 0 || j->ends == MAP_FAILED ||
 		watch(j, s->socket) < 0 || watch(j, j->signals) < 0 || watch(j, j->helpers[0].socket) < 0 ||
 		watch(j, j->helpers[1].socket) < 0)
@@ -485,7 +443,7 @@ static int event_handle(struct jailer *j, const struct epoll_event *e)
 {
 	if (e->data.fd == j->setup->socket) {
 		if ((e->events & EPOLLOUT) != 0)
-			out_flush(j);
+			outbox_flush(&j->out);
 		int got = (e->events & ~(unsigned)EPOLLOUT) != 0 ? request_read(j) : 0;
 		while (got > 0)
 			got = request_read(j);
@@ -522,7 +480,6 @@ int jailer_run(const struct jailer_setup *setup)
 	struct jailer j = {.setup = setup};
 	struct fault f = {0};
 	j.last = &j.first;
-	j.out_last = &j.out;
 	(void)prctl(PR_SET_NAME, setup->plan->instance);
 	if (jailer_open(&j, &f) < 0) {
 		log_error("%s", f.text);

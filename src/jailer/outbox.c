@@ -1,0 +1,60 @@
+#include "jailer/outbox.h"
+
+#include "base/buf.h"
+#include "base/fdpass.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+struct outgoing {
+	struct jailer_event event;
+	int fd;
+	struct outgoing *next;
+};
+
+static void watch(const struct outbox *box)
+{
+	struct epoll_event want = {.events = EPOLLIN | (box->first != NULL ? EPOLLOUT : 0U), .data.fd = box->socket};
+	(void)epoll_ctl(box->epoll, EPOLL_CTL_MOD, box->socket, &want);
+}
+
+static int push(const struct outbox *box, const struct jailer_event *event, int fd)
+{
+	return fdpass_send(box->socket, event, sizeof(*event), &fd, fd >= 0 ? 1 : 0);
+}
+
+void outbox_init(struct outbox *box, int epoll, int socket)
+{
+	*box = (struct outbox){.epoll = epoll, .socket = socket};
+	box->last = &box->first;
+}
+
+void outbox_send(struct outbox *box, const struct jailer_event *event, int fd)
+{
+	if (box->first == NULL && push(box, event, fd) == 0)
+		return;
+	struct outgoing *late = mem_zero(1, sizeof(*late));
+	late->event = *event;
+	late->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 10) : -1;
+	*box->last = late;
+	box->last = &late->next;
+	watch(box);
+}
+
+void outbox_flush(struct outbox *box)
+{
+	while (box->first != NULL) {
+		struct outgoing *o = box->first;
+		if (push(box, &o->event, o->fd) < 0 && errno == EAGAIN)
+			return;
+		box->first = o->next;
+		if (o->fd >= 0)
+			(void)close(o->fd);
+		free(o);
+	}
+	box->last = &box->first;
+	watch(box);
+}

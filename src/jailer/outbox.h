@@ -1,0 +1,19 @@
+#pragma once
+
+/* outbox: events on their way to the server, kept in order where its socket is full, so that the jailer never waits for it. */
+
+#include "jailer/message.h"
+
+struct outgoing;
+
+struct outbox {
+	int epoll, socket; /* the socket is watched there for reading, and for writing while something waits */
+	struct outgoing *first, **last;
+};
+
+/* Both descriptors stay the caller's. */
+void outbox_init(struct outbox *box, int epoll, int socket);
+/* Sends now or later; fd (-1: none) is duplicated where it must wait. */
+void outbox_send(struct outbox *box, const struct jailer_event *event, int fd);
+/* The socket has room. */
+void outbox_flush(struct outbox *box);
