@@ -3,15 +3,19 @@
 
     bench.py --binary BIN --state DIR --out FILE [--quick]
 
-BIN is sky-island, DIR a prepared state directory that no server holds, FILE where the figures go as JSON; what the bench
-makes goes to a directory bench/ beside FILE. Every part runs once in each of several rounds, one after another, so that
-all see the same machine; a ratio is taken within each round, and the median of the rounds is printed. docs/benchmarks.md
-says what each figure means. All load stays on loopback. Bounded: 4 minutes, with --quick one.
+BIN is sky-island, DIR a prepared state directory that no server holds, FILE where the figures go as JSON;
+what the bench makes goes to a directory bench/ beside FILE. Every part runs once in each of several rounds,
+one after another, so that all see the same machine; a ratio is taken within each round, and the median of the
+rounds is printed. docs/benchmarks.md says what each figure means. All load stays on loopback. Bounded: 4
+minutes, with --quick one.
 """
 
 import argparse
 import json
 import pathlib
+import select
+import signal
+import sys
 import time
 
 import builds
@@ -31,13 +35,20 @@ class Plan:
         self.quick = quick
         self.rounds = 3 if quick else 9
         self.seconds = 0.5 if quick else 1.0
-        self.fresh_calls = 12 if quick else 30
+        self.fresh_calls = 10 if quick else 15
         self.packages = 2 if quick else 6
         self.new_arguments = 1000
-        self.end = time.monotonic() + (50 if quick else 225)
+        self.budget = 50 if quick else 225  # seconds, once the state is prepared
+        self.begin = time.monotonic()
+
+    def start(self):
+        self.begin = time.monotonic()
+
+    def spent(self):
+        return time.monotonic() - self.begin
 
     def left(self):
-        return self.end - time.monotonic()
+        return self.budget - self.spent()
 
 
 class Bench:
@@ -53,6 +64,7 @@ class Bench:
     def run(self):
         try:
             with self.island:
+                self.plan.start()
                 self.prepare()
                 self.once()
                 self.rounds()
@@ -107,7 +119,7 @@ class Bench:
         self.cgi = None
 
     def pause_find(self):
-        """The least think time after which a jail waits again for nearly every call; a client pauses twice between calls."""
+        """The least think time after which a jail waits again for nearly every call. Between two calls are two."""
         for pause in (5, 10, 20, 40, 80):
             ran = self.helpers.load(self.island.port, self.mixed, 1, count=60, pause_ms=pause)
             if share_waiting(ran) >= 0.95:
@@ -148,7 +160,7 @@ class Bench:
                 try:
                     results[name] = part()
                 except Unavailable as e:
-                    self.raw["absent"][name] = str(e)
+                    results[name] = {"failed": str(e)}
             self.raw["rounds"].append(results)
             longest = max(longest, time.monotonic() - begin)
 
@@ -205,8 +217,8 @@ class Bench:
                 self.island.settle()
                 client.stdin.write("\n")
                 client.stdin.flush()
-                if not client.stdout.readline():
-                    raise Unavailable("the client ended early")
+                if not select.select([client.stdout], [], [], 30)[0] or not client.stdout.readline():
+                    raise Unavailable("no answer")
                 self.island.driver_waiting(self.artifact)
             rest, _ = client.communicate()
         finally:
@@ -218,7 +230,7 @@ class Bench:
 
     def after(self):
         self.island.settle()
-        answered = sum(part["answered"] for results in self.raw["rounds"] for name, part in results.items()
+        answered = sum(part.get("answered", 0) for results in self.raw["rounds"] for name, part in results.items()
                        if name.startswith(("call.", "warm", "fresh")))
         self.raw["memory"] = {
             "server_rss_mib_start": self.rss_start,
@@ -249,11 +261,11 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     plan = Plan(options.quick)
-    begin = time.monotonic()
     host = machine()
     raw = Bench(options, plan).run()
-    result = report.make(raw, host, options.quick, time.monotonic() - begin)
+    result = report.make(raw, host, options.quick, plan.spent())
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(report.table(result))
     print(f"bench: raw figures, ratios and targets are in {options.out}")

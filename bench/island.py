@@ -108,14 +108,19 @@ class Island:
 
     def settle(self):
         """Waits until what a part left behind is cleared; gives the seconds that took."""
-        begin = time.monotonic()
-        cpu, since = self.cpu_s(), begin
+        begin = since = time.monotonic()
+        before = self.at_work()
         while time.monotonic() - since < 0.05 and time.monotonic() - begin < 10:
             time.sleep(0.01)
-            now = self.cpu_s()
-            if now != cpu:
-                cpu, since = now, time.monotonic()
+            now = self.at_work()
+            if now != before:
+                before, since = now, time.monotonic()
         return since - begin
+
+    def at_work(self):
+        """What changes while anything goes on: which processes there are, and the cpu time they took."""
+        tree = processes_below(self.process.pid)
+        return sorted(tree), sum(p.cpu_s for p in tree.values())
 
     def drivers(self, artifact):
         """Processes that run this artifact, in jails of ours."""
@@ -152,7 +157,8 @@ class Island:
     def memory_per_jail(self, artifact):
         """MiB of one waiting jail: its two processes' PSS, and what its control group has of the kernel's memory."""
         driver = self.driver_waiting(artifact)
-        pss = sum(pss_kib(pid) for pid in (driver.pid, driver.parent)) / 1024
+        pss, anonymous = (sum(pss_kib(pid, kind) for pid in (driver.pid, driver.parent)) / 1024
+                          for kind in ("Pss", "Pss_Anon"))
         tables = sum(status_of(pid, "VmPTE") for pid in (driver.pid, driver.parent)) / 1024
         kernel = None
         group = group_directory(driver.pid, "memory")
@@ -161,7 +167,7 @@ class Island:
         elif group and (group / "memory.stat").exists():
             found = re.search(r"^kernel (\d+)$", (group / "memory.stat").read_text(encoding="ascii"), re.M)
             kernel = int(found.group(1)) / 2**20 if found else None
-        return {"pss_mib": pss, "kernel_mib": kernel, "page_tables_mib": tables}
+        return {"pss_mib": pss, "pss_anonymous_mib": anonymous, "kernel_mib": kernel, "page_tables_mib": tables}
 
     def isolation(self, artifact):
         """The steps in force, read off a waiting jail from outside."""
@@ -203,9 +209,9 @@ def status_of(pid, name):
     return int(found.group(1)) if found else 0
 
 
-def pss_kib(pid):
+def pss_kib(pid, kind):
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    return int(re.search(r"^Pss:\s+(\d+) kB$", text, re.M).group(1))
+    return int(re.search(rf"^{kind}:\s+(\d+) kB$", text, re.M).group(1))
 
 
 def group_directory(pid, controller):

@@ -3,13 +3,14 @@
  *
  *   load -a PORT -n CONNECTIONS (-t SECONDS | -c COUNT | -s) [-w PAUSE_MS] REQUESTS
  *
- * REQUESTS is a file of lines "class TAB method TAB path TAB body TAB expected"; the connections take
- * them in turn, round and round, each sending its next one when the last is answered and PAUSE_MS
- * have passed. A duration ends with the last byte of the answer; answers that are not 200, or whose
- * body does not hold EXPECTED, are counted and not timed. Where the answer's Server-Timing tells how
- * long the call waited for a jail, the class is told apart further: "CLASS.waiting" where a jail was
- * waiting, "CLASS.fresh" where one was made on the spot. -s: one connection, each request waits for a
- * line on stdin and is answered by a line on stdout. One JSON object goes to stdout at the end.
+ * REQUESTS is a file of lines "class TAB method TAB path TAB body TAB expected"; the connections
+ * take them in turn, round and round, each sending its next one when the last is answered and
+ * PAUSE_MS have passed. A duration ends with the last byte of the answer; answers that are not 200,
+ * or whose body does not hold EXPECTED, are counted and not timed. Where the answer's Server-Timing
+ * tells how long the call waited for a jail, the class is told apart further: "CLASS.waiting" where
+ * a jail was waiting, "CLASS.fresh" where one was made on the spot. -s: one connection, each
+ * request waits for a line on stdin and is answered by a line on stdout. One JSON object goes to
+ * stdout at the end.
  */
 
 #include "sample.h"
@@ -37,7 +38,8 @@ enum { CONNECTIONS_MAX = 256, CLASSES_MAX = 16, STATUS_MAX = 600 };
 /* A waiting jail is handed out in microseconds; making one takes a thousand and more. */
 static const double waiting_ms = 0.1;
 
-struct class {
+struct class
+{
 	char name[32];
 	struct sample all, waiting, fresh;
 };
@@ -67,7 +69,7 @@ struct load {
 	uint64_t count;
 	bool stepwise;
 	struct request *requests;
-	size_t requests_count;
+	size_t requests_count, next;
 	struct class classes[CLASSES_MAX];
 	uint64_t statuses[STATUS_MAX];
 	uint64_t unexpected, started, answered, begin_ns, end_ns;
@@ -106,8 +108,8 @@ static void request_parse(struct load *l, struct request *r, char *line)
 	}
 	r->class = class_find(l, field[0]);
 	r->expected = field[4];
-	buf_printf(&r->bytes, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n", field[1], field[2],
-		l->port);
+	buf_printf(
+		&r->bytes, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n", field[1], field[2], l->port);
 	if (strcmp(field[1], "POST") == 0)
 		buf_printf(&r->bytes, "Content-Length: %zu\r\n", strlen(field[3]));
 	buf_printf(&r->bytes, "\r\n%s", field[3]);
@@ -153,7 +155,9 @@ static int connect_to(unsigned port)
 
 static void send_next(struct load *l, struct connection *c)
 {
-	c->request = &l->requests[l->started++ % l->requests_count];
+	c->request = &l->requests[l->next];
+	l->next = l->next + 1 < l->requests_count ? l->next + 1 : 0;
+	l->started++;
 	buf_clear(&c->in);
 	c->sent_ns = clock_mono_ns();
 	const struct buf *b = &c->request->bytes;
@@ -343,7 +347,8 @@ static int print(struct load *l)
 	double cpu_s = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
 		       (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 	buf_printf(&out, "{\"seconds\":%.4f,\"answered\":%llu,\"rate\":%.2f,\"own_cpu_s\":%.4f,",
-		seconds, (unsigned long long)l->answered, (double)l->statuses[200] / seconds, cpu_s);
+		seconds, (unsigned long long)l->answered, (double)l->statuses[200] / seconds,
+		cpu_s);
 	buf_printf(&out, "\"unexpected\":%llu,\"statuses\":{", (unsigned long long)l->unexpected);
 	for (unsigned i = 0; i < STATUS_MAX; i++) {
 		if (l->statuses[i] > 0)

@@ -21,8 +21,8 @@ def program_find(name):
 
 
 class Bubblewrap:
-    """Every namespace it has, no capabilities, a root of the artifact, five devices and a /tmp: what our jail has, but
-    without limits, seccomp filter and a uid of its own."""
+    """Every namespace it has, no capabilities, a root of the artifact, five devices and a /tmp: what our jail
+    has, but without limits, seccomp filter and a uid of its own."""
 
     name = "bwrap"
     wrap = ()
@@ -36,8 +36,8 @@ class Bubblewrap:
 
 
 class Crun:
-    """An OCI bundle with the same namespaces, a uid of its own and the same limits on memory and processes; no seccomp
-    filter."""
+    """An OCI bundle with the same namespaces, a uid of its own and the same limits on memory and processes; no
+    seccomp filter."""
 
     name = "crun"
 
@@ -105,7 +105,7 @@ http {{
 
 
 class Cgi:
-    """nginx and 16 processes of fcgiwrap that run a Go main printing the call as a CGI answer, with no isolation at all."""
+    """nginx and 16 processes of fcgiwrap that run a Go main making the call, with no isolation at all."""
 
     def __init__(self, program, work):
         nginx, fcgiwrap = program_find("nginx"), program_find("fcgiwrap")

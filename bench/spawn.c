@@ -3,11 +3,11 @@
  *
  *   spawn -n WORKERS -t SECONDS [-p] [-w PAUSE_MS] [-f FRAME] [-x EXPECTED] PROGRAM [ARGUMENT]...
  *
- * WORKERS processes each loop: posix_spawn(3) the program, wait for it. With -f it is an artifact: it
- * gets a socket as descriptor 3, in which the CALL frame of the file FRAME lies already, so that the
- * baseline does not even wait for READY. Its stdout is a pipe, read to its end; with -x it must be
- * EXPECTED. "{}" in an argument becomes a name never used before. -p pins each worker, and so what it
- * starts, to a cpu. One JSON object with rates and percentiles goes to stdout.
+ * WORKERS processes each loop: posix_spawn(3) the program, wait for it. With -f it is an artifact:
+ * it gets a socket as descriptor 3, in which the CALL frame of the file FRAME lies already, so that
+ * the baseline does not even wait for READY. Its stdout is a pipe, read to its end; with -x it must
+ * be EXPECTED. "{}" in an argument becomes a name never used before. -p pins each worker, and so
+ * what it starts, to a cpu. One JSON object with rates and percentiles goes to stdout.
  */
 
 #include "sample.h"
@@ -143,8 +143,8 @@ static bool call(const struct options *o, struct buf *name)
 	(void)close(e.out[1]);
 	size_t out_len = drain(e.out[0], out, sizeof(out));
 	(void)close(e.out[0]);
-	bool ok = o->expected == NULL || (out_len == strlen(o->expected) &&
-						 memcmp(out, o->expected, out_len) == 0);
+	bool ok = o->expected == NULL ||
+		  (out_len == strlen(o->expected) && memcmp(out, o->expected, out_len) == 0);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (o->frame != NULL) {

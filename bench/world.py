@@ -35,13 +35,11 @@ class Helpers:
             command += ["-I", SOURCES, "-I", HERE, "-o", directory / name, HERE / (name + ".c"), HERE / "sample.c"]
             subprocess.run(command + base, check=True)
 
-    def spawn(self, argv, workers, seconds, frame=None, expected=None, pin=False, wrap=()):
+    def spawn(self, argv, workers, seconds, frame, expected, pin=False, pause_ms=0, wrap=()):
         """Starts the program again and again. `wrap` is a command that runs the helper."""
         command = [*wrap, self.directory / "spawn", "-n", str(workers), "-t", str(seconds)]
-        command += ["-p"] if pin else []
-        command += ["-f", frame] if frame else []
-        command += ["-x", expected] if expected else []
-        return run_json(command + list(argv))
+        command += ["-w", str(pause_ms), "-f", frame, "-x", expected, *(["-p"] if pin else []), *argv]
+        return run_json(command)
 
     def load(self, port, requests, connections, seconds=0.0, count=0, pause_ms=0):
         return run_json(self._load(port, connections, pause_ms) + [
@@ -56,8 +54,11 @@ class Helpers:
 
 
 def run_json(command):
-    done = subprocess.run([str(c) for c in command], env=ENVIRONMENT, text=True, check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        done = subprocess.run([str(c) for c in command], env=ENVIRONMENT, text=True, check=False, timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    except subprocess.TimeoutExpired as e:
+        raise Unavailable(f"{pathlib.Path(command[0]).name} came to no end within a minute") from e
     if done.returncode != 0 or not done.stdout:
         words = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()
         raise Unavailable(words[-1][:300])

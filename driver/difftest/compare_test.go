@@ -1,6 +1,7 @@
 package difftest
 
 import (
+	"math/rand/v2"
 	"regexp"
 	"runtime"
 	"sync"
@@ -94,12 +95,12 @@ func (tr *trial) literal(t *testing.T, i int, l literal, want outcome, compiles 
 	return byLiteral
 }
 
-// expressions builds what was not served as a literal, as far as asked for.
+// expressions builds what was not served as a literal, as far as asked for: others each time.
 func (tr *trial) expressions(t *testing.T, truth *truths, served []bool, wants []outcome, count *tally) {
 	t.Helper()
 	sample, refused := tr.sample, tr.refused
 	var chosen []int
-	for i := range tr.calls {
+	for _, i := range rand.Perm(len(tr.calls)) {
 		left := &sample
 		if truth.wrong[i] != "" {
 			left = &refused

@@ -80,12 +80,7 @@ func tool(t *testing.T, command string, request map[string]any, source, bulk str
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Another start's child may hold the file open for writing until it has exec'd: then it is busy.
-	defer func() {
-		out.Close()
-		syscall.ForkLock.Lock()
-		syscall.ForkLock.Unlock()
-	}()
+	defer out.Close()
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -307,9 +302,7 @@ func drive(t *testing.T, program string, flags byte, deadline int64, name string
 	}
 	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
 	defer ours.Close()
-	c, stdout, stderr := command(program)
-	c.ExtraFiles = []*os.File{theirs}
-	err = c.Start()
+	c, stdout, stderr, err := start(program, theirs)
 	theirs.Close()
 	if err != nil {
 		t.Error(err)
@@ -332,6 +325,20 @@ func drive(t *testing.T, program string, flags byte, deadline int64, name string
 	err = c.Wait()
 	a.outcome = newOutcome(c, err, stdout.String(), stderr.String())
 	return a
+}
+
+// start starts a program that may have been written just now. Another start's child can have the file
+// open for writing for a moment, until its exec closes that; nothing tells when.
+func start(program string, files ...*os.File) (c *exec.Cmd, stdout, stderr *bytes.Buffer, err error) {
+	for range 1000 {
+		c, stdout, stderr = command(program)
+		c.ExtraFiles = files
+		if err = c.Start(); !errors.Is(err, syscall.ETXTBSY) {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return c, stdout, stderr, err
 }
 
 func readFrame(from io.Reader) (kind byte, payload string) {

@@ -45,8 +45,8 @@ func TestConstants(t *testing.T) {
 		kinds.Weekday(2) kinds.Letter('x') kinds.Phase(1i) kinds.Text("alias") kinds.Bytes("named") kinds.Bytes(nil) kinds.Ints(nil)
 		kinds.Name(string("x")) string(kinds.Name("x")) int(kinds.Weekday(1)) kinds.Nosuch(1) Celsius(1) other.Celsius(1)
 		kinds.Celsius(float32(0.1)) kinds.Point(nil) kinds.Shower(nil) kinds.Handler(nil) nosuch(1) len("abc") int(len("abc"))`)
-	functions := strings.Fields(`Bool Int Int8 Int16 Int32 Int64 Uint Uint8 Uint16 Uint32 Uint64 Uintptr Float32 Float64 Complex64 Complex128
-		String Any NamedFloat NamedString NamedUint NamedBool NamedInt NamedRune NamedComplex Error Stringer Func ByteSlice NamedBytes Slice`)
+	functions := strings.Fields(`Bool Int Int8 Int32 Int64 Uint Uint8 Uint64 Uintptr Float32 Float64 Complex64 Complex128
+		String Any NamedFloat NamedString NamedUint NamedInt NamedComplex Error Stringer ByteSlice`)
 	var calls []string
 	for _, function := range functions {
 		for _, literal := range literals {
@@ -56,7 +56,7 @@ func TestConstants(t *testing.T) {
 	tr := trial{pkg: kinds(t), pure: true, calls: calls, sample: 12, refused: 12}
 	count := tr.verify(t)
 	t.Logf("%d calls: %+v", len(calls), count)
-	if count.literal < 1500 {
+	if count.literal < 1200 {
 		t.Errorf("only %d calls were served as literals", count.literal)
 	}
 	if count.declined > 80 {
@@ -139,7 +139,7 @@ func TestLiterals(t *testing.T) {
 
 // Everything that is left to the compiler.
 func TestExpressions(t *testing.T) {
-	tr := trial{pkg: kinds(t), sample: -1, refused: -1,
+	tr := trial{pkg: kinds(t), sample: -1, refused: 40,
 		imports: map[string]string{"time": "time", "strings": "strings", "rand": "math/rand", "math": "math", "errors": "errors"},
 		calls: []string{
 			`Version`, `Big`, `Third`, `Counter`, `Nothing`, `ErrGone`, `Double(21)`, `Double`, `Celsius(36.6)`, `Name("x")`, `Weekday(1)`, `Weekday(1).String()`, `Point`, `Point{1, 2}`, `Point{1, 2}.Add(kinds.Point{3, 4})`,

@@ -154,6 +154,7 @@ class Sky:
         self.started = []  # all that were
         digest = hashlib.blake2b(self.state.encode(), digest_size=16).hexdigest()
         self.instance = "sky-" + digest[:8]  # what kernel objects are named for
+        self.group = self.instance  # its control group's name
 
     def __enter__(self):
         return self.start()
@@ -234,14 +235,14 @@ class Sky:
 
     def jail_pids(self):
         """All processes in its control groups: those of its jails."""
-        mark = "/sky-island-%s/slot" % self.instance
+        mark = "/%s/slot" % self.group
         return [pid for pid in pids() if mark in _read("/proc/%d/cgroup" % pid) and alive(pid)]
 
     def jails(self):
         """slot → pids."""
         found = {}
         for pid in self.jail_pids():
-            slot = re.search(r"/sky-island-%s/(slot\d+)" % self.instance, _read("/proc/%d/cgroup" % pid))
+            slot = re.search(r"/%s/(slot\d+)" % self.group, _read("/proc/%d/cgroup" % pid))
             if slot:
                 found.setdefault(slot.group(1), []).append(pid)
         return found
@@ -249,7 +250,7 @@ class Sky:
     def cgroups(self):
         found = []
         for root, directories, _ in os.walk(CGROUPS):
-            found += [os.path.join(root, name) for name in directories if name == "sky-island-" + self.instance]
+            found += [os.path.join(root, name) for name in directories if self.instance in name]
         return found
 
     def mounts(self):

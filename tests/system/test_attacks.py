@@ -158,7 +158,6 @@ class Privileges(Attack):
 
     def sleeper(self):
         """The driver's and the stub's pid of a jail that sleeps, and the thread that waits for it."""
-        before = set(server.jail_pids())
         thread = threading.Thread(target=server.typed, args=(H, "Sleep", 1200))
         thread.start()
         self.addCleanup(thread.join)
@@ -167,7 +166,6 @@ class Privileges(Attack):
             driver = max(pids, key=lambda pid: int(sky.status(pid)["NSpid"].split()[-1]))
             others = [pid for pid in pids if pid != driver]
             yield driver, others[0]
-        del before
 
     def test_seen_from_outside(self):
         found = list(self.sleeper())
@@ -187,7 +185,7 @@ class Privileges(Attack):
                         self.assertNotEqual(os.readlink("/proc/%d/ns/%s" % (pid, name)), own, name)
                     groups = sky._read("/proc/%d/cgroup" % pid)
                     for tree in ("memory", "pids", "cpu"):
-                        self.assertRegex(groups, r":%s:.*/sky-island-%s/slot" % (tree, server.instance))
+                        self.assertRegex(groups, r":%s:.*/%s/slot" % (tree, server.group))
             self.assertEqual(sky.status(driver)["Seccomp"], "2")
             self.assertEqual(sorted(os.listdir("/proc/%d/fd" % driver)), ["0", "1", "2", "3"])
             self.assertEqual(os.listdir("/proc/%d/fd" % stub), [])
@@ -211,19 +209,22 @@ class Privileges(Attack):
                 else:
                     self.assertIn(outcome, strict.get(call, ("EPERM", "ENOSYS", "EACCES")))
 
-    def test_system_calls_of_32_bits(self):
-        for number in (20, 2, 11, 120):
-            with self.subTest(number):
-                answer = server.typed(H, "Int80", number)
+    def test_system_calls_of_other_tables(self):
+        """Of 32 bits (getpid, fork, execve, clone) and of x32: refused by an errno, or the program is killed, whole."""
+        for function, number in (("Int80", 20), ("Int80", 2), ("Int80", 11), ("Int80", 120), ("X32", 39)):
+            with self.subTest(function, number=number):
+                answer = server.typed(H, function, number)
                 if answer.status == 200:
                     self.assertLess(answer.json["results"][0], 0)
                 else:
                     self.ends(answer, 422, "function_killed")
 
     def test_limits_cannot_be_raised(self):
-        for what, outcome in self.typed("Limits").items():
+        found = self.typed("Limits")
+        self.assertEqual(found.pop("AS"), "unlimited", "Go does not start under RLIMIT_AS")
+        for what, outcome in found.items():
             with self.subTest(what):
-                self.assertIn(outcome, ("EPERM", "ENOSYS"), "a limit without an upper bound is no limit" if outcome == "unlimited" else "")
+                self.assertIn(outcome, ("EPERM", "ENOSYS"))
 
     def test_network(self):
         name = "sky-test-%d" % os.getpid()
@@ -286,7 +287,7 @@ class Processes(Attack):
         answer = server.typed(H, "Threads", 1000)
         self.assertEqual(answer.status, 422, answer)
         self.assertEqual(answer.json["fault"], "function", answer)
-        self.assertIn("pthread_create failed", answer.json["stderr"] + "pthread_create failed" if "newosproc" in answer.json["stderr"] else answer.json["stderr"])
+        self.assertIn("newosproc", answer.json["stderr"])
 
     def test_goroutines_that_outlive_the_call(self):
         for _ in range(3):
@@ -454,10 +455,15 @@ class Frames(Attack):
         json.loads(answer.body)
 
     def test_garbage(self):
-        for text, times in (("\x00\x00\x00\x00", 1), ("x", 3), ("garbage", 1000), ("\xff" * 64, 20000)):
+        for text, times in (("\x00\x00\x00\x00", 1), ("x", 3), ("garbage", 1000)):
             with self.subTest(text[:10]):
                 answer = server.call(H, "Garbage(%s, %d)" % (json.dumps(text), times))
                 self.assertEqual((answer.status, answer.json.get("data")), (200, "honest"), answer)
+
+    def test_much_garbage(self):
+        """More than the socket holds: nobody reads it, so that the function waits, or is told that nobody does."""
+        answer = server.call(H, 'Garbage("garbage", 1000000)')
+        self.assertIn((answer.status, answer.code), ((200, None), (422, "function_timeout")), answer)
 
     def test_garbage_does_not_lose_results(self):
         answer = server.typed(H, "Garbage", "garbage", 1)
@@ -489,7 +495,6 @@ class Frames(Attack):
         self.ends(results[0], 422, "function_timeout")
 
     def test_result_and_running_on(self):
-        before = set(server.jail_pids())
         started = time.monotonic()
         seen = set()
 
@@ -509,7 +514,6 @@ class Frames(Attack):
         burning = lambda: [pid for pid in server.jail_pids() if sky.status(pid).get("State", "S")[0] == "R"]
         sky.until(lambda: not burning(), 1, "the end of the jail that ran on")
         self.assertTrue(seen - set(server.jail_pids()), "the jail that answered is still there")
-        del before
 
     def test_closed_descriptors(self):
         for to in (1, 3, 4):

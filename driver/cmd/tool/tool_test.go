@@ -186,6 +186,25 @@ func TestFetchRefuses(t *testing.T) {
 	}
 }
 
+// What sources say that no test here can make them say.
+func TestExplain(t *testing.T) {
+	f := &fetcher{request: fetchRequest{"example.com/x", "latest"}, tree: "/work/tree"}
+	for words, want := range map[string]string{
+		"verifying example.com/x@v1.0.0: checksum mismatch\n\tdownloaded: h1:a=\n\tgo.sum: h1:b=\n\nSECURITY ERROR":                                                  "checksum_mismatch/upstream",
+		"go: example.com/x@latest: module example.com/x: reading https://p/x/@v/list: 404 Not Found\n\tserver response: not found: dial tcp: lookup x: no such host": "module_not_found/not_found",
+		"go: example.com/x@latest: module example.com/x: reading https://p/x/@v/list: 410 Gone":                                                                      "module_not_found/not_found",
+		"go: example.com/x@latest: module example.com/x: reading https://p/x/@v/list: 502 Bad Gateway":                                                               "source_unreachable/upstream",
+		"go: example.com/x@latest: module example.com/x: Get \"https://p/\": dial tcp: lookup p: no such host":                                                       "source_unreachable/upstream",
+		"go: example.com/x@latest: GOVCS disallows using git for private example.com/x; see 'go help vcs'":                                                           "source_needs_git/upstream",
+		"go: example.com/x@v1 requires go >= 1.30 (running go 1.26.8; GOTOOLCHAIN=local)":                                                                            "go_too_new/function",
+		"go: something that nobody has seen": "fetch_failed/upstream",
+	} {
+		if err := f.explain(words, errors.New("exit status 1")); code(err) != want {
+			t.Errorf("%s: %v", words, err)
+		}
+	}
+}
+
 func TestProxies(t *testing.T) {
 	for list, want := range map[string]string{"": "direct", "direct": "direct", "https://a,direct": "https://a", "https://a|direct": "https://a",
 		"https://a,https://b|direct": "https://a,https://b", "direct,https://a": "https://a", "off": "off", "https://a|https://b": "https://a|https://b"} {

@@ -1,0 +1,239 @@
+"""What the raw figures say: medians over rounds, ratios within rounds, targets, and a table for people."""
+
+import builds
+from world import median
+
+# key, how it compares, wanted, aimed at (None: nothing more), what it is.
+TARGETS = (
+    ("warm_over_healthcheck", "<=", 6, 4, "call with a jail waiting over GET /healthcheck, same connection, p50"),
+    ("warm_over_spawn", "<=", 0.2, 0.1, "the same over bare spawn of the artifact, p50"),
+    ("fresh_over_spawn", "<=", 1.25, 1.0, "call with no jail waiting over bare spawn, p50"),
+    ("fresh_over_bwrap", "<=", 0.3, None, "the same over bubblewrap, p50"),
+    ("fresh_over_crun", "<=", 0.15, None, "the same over crun, p50"),
+    ("sustained_over_spawn", ">=", 1.0, 1.4, "calls a second, 16 clients, over 16 parents that spawn"),
+    ("sustained_over_pinned_spawn", ">=", 0.7, 0.9, "the same over 16 pinned parents"),
+    ("sustained_over_cgi", ">=", 1.5, None, "the same over nginx + fcgiwrap, no isolation"),
+    ("reuse_rps_over_go_http", ">=", 0.7, 1.0, "calls a second with reuse over a Go net/http server"),
+    ("cpu_ms_per_call", None, None, None, "cpu time of all our processes for a call at saturation"),
+    ("new_arguments_builds", "<=", 0, None, "builds by 1,000 calls with new arguments and other functions"),
+    ("first_call_over_go_build", "<=", 1.25, 1.0, "first call of a fetched package over go build of its main"),
+    ("memory_per_waiting_jail_mib", "<=", 1.5, None, "PSS of a jail's processes and its group's kernel memory"),
+    ("waiting_jails_max", ">=", 1000, None, "jails waiting at once"),
+    ("cached_artifacts_flat", "<=", 1.1, None, "a hit with 100,000 artifacts known over with 10"),
+    ("server_rss_mib", "<=", 12, None, "the server's resident memory after a million calls"),
+)
+
+# Figures that today's program gives no occasion to take.
+NOT_YET = {
+    "reuse_rps_over_go_http": "jails are not reused: every call gets one of its own",
+    "waiting_jails_max": "the pool keeps one jail waiting for each artifact called",
+    "cached_artifacts_flat": "artifacts are known to the running server only, not kept over a restart",
+}
+
+
+def at(part, *path):
+    for name in path:
+        part = part.get(name) if isinstance(part, dict) else None
+    return part
+
+
+class Rounds:
+    """Figures by "part/path/to/figure", a value for each round that has it."""
+
+    def __init__(self, rounds):
+        self.rounds = rounds
+
+    def values(self, name):
+        part, *path = name.split("/")
+        found = [at(results.get(part), *path) for results in self.rounds]
+        return [value for value in found if value is not None]
+
+    def median(self, name):
+        return median(self.values(name))
+
+    def ratio(self, above, below):
+        """Median and extremes of the ratio within each round; None where one of the two was never taken."""
+        part, *path = above.split("/")
+        other, *other_path = below.split("/")
+        ratios = []
+        for results in self.rounds:
+            a, b = at(results.get(part), *path), at(results.get(other), *other_path)
+            if a is not None and b:
+                ratios.append(a / b)
+        return {"median": median(ratios), "min": min(ratios), "max": max(ratios)} if ratios else None
+
+
+RATIOS = {
+    "warm_over_healthcheck": ("warm/ms/call.waiting/p50", "warm/ms/health/p50"),
+    "warm_over_spawn": ("warm/ms/call.waiting/p50", "spawn.1/ms/p50"),
+    "warm_over_paced_spawn": ("warm/ms/call.waiting/p50", "spawn_paced.1/ms/p50"),
+    "fresh_over_spawn": ("fresh/ms/call.fresh/p50", "spawn.1/ms/p50"),
+    "fresh_over_paced_spawn": ("fresh/ms/call.fresh/p50", "spawn_paced.1/ms/p50"),
+    "fresh_over_bwrap": ("fresh/ms/call.fresh/p50", "bwrap.1/ms/p50"),
+    "fresh_over_crun": ("fresh/ms/call.fresh/p50", "crun.1/ms/p50"),
+    "closed_loop_1_over_spawn": ("call.1/rate", "spawn.1/rate"),
+    "closed_loop_2_over_spawn": ("call.2/rate", "spawn.2/rate"),
+    "sustained_over_spawn": ("call.16/rate", "spawn.16/rate"),
+    "sustained_over_pinned_spawn": ("call.16/rate", "pinned.16/rate"),
+    "sustained_over_bwrap": ("call.16/rate", "bwrap.16/rate"),
+    "sustained_over_crun": ("call.16/rate", "crun.16/rate"),
+    "sustained_over_cgi": ("call.16/rate", "cgi.16/rate"),
+}
+
+
+def builds_counted(raw):
+    ran = raw["new_arguments"]
+    return ran["builds"] if ran["statuses"] == {"200": ran["answered"]} else None
+
+
+def memory(raw):
+    jail = raw["memory"].get("waiting_jail")
+    return jail and jail["pss_mib"] + (jail["kernel_mib"] or 0)
+
+
+def is_met(how, wanted, value):
+    if how is None or value is None:
+        return None
+    return value <= wanted if how == "<=" else value >= wanted
+
+
+def make(raw, machine, quick, seconds):
+    rounds = Rounds(raw["rounds"])
+    ratios = {name: rounds.ratio(*pair) for name, pair in RATIOS.items()}
+    values = {name: ratio and ratio["median"] for name, ratio in ratios.items()}
+    values["cpu_ms_per_call"] = rounds.median("call.16/cpu_ms")
+    values["new_arguments_builds"] = builds_counted(raw)
+    values["first_call_over_go_build"] = builds.ratio(raw["first_calls"])
+    values["memory_per_waiting_jail_mib"] = memory(raw)
+    values["server_rss_mib"] = raw["memory"]["server_rss_mib_end"]
+    targets, wanted = {}, {}
+    for key, how, want, aim, what in TARGETS:
+        value = values.get(key)
+        targets[key] = value if value is None or isinstance(value, int) else round(value, 4)
+        wanted[key] = {"want": f"{how} {want:,}" if how else "reported", "aim": aim, "met": is_met(how, want, value),
+                       "what": what}
+        if value is None:
+            wanted[key]["absent"] = NOT_YET.get(key) or absent(raw, key)
+    if raw["memory"]["requests_at_end"] < 1000000:
+        wanted["server_rss_mib"].update(met=None, note=f"after {raw['memory']['requests_at_end']} requests")
+    return {"quick": quick, "seconds": round(seconds, 1), "machine": machine, "isolation": raw["isolation"],
+            "doctor": raw["doctor"], "targets": targets, "wanted": wanted, "ratios": ratios, "raw": raw}
+
+
+def absent(raw, key):
+    """Why: the first reason given by what the figure is made of."""
+    parts = {name.split("/")[0].split(".")[0] for name in RATIOS.get(key, ())} | {key}
+    for name, why in [*raw["absent"].items(), *failures(raw)]:
+        if name.split(".")[0] in parts:
+            return f"{name}: {why}"
+    return "a part it is made of failed"
+
+
+def failures(raw):
+    """(part, why) of what failed in a round."""
+    return [(name, part["failed"]) for results in raw["rounds"] for name, part in results.items() if "failed" in part]
+
+
+def refusals(raw):
+    """Answers other than 200, by part."""
+    found = {}
+    for results in raw["rounds"]:
+        for name, part in results.items():
+            for status, count in part.get("statuses", {}).items():
+                if status != "200":
+                    found[name, status] = found.get((name, status), 0) + count
+    return found
+
+
+# ---- for people ----
+
+LINES = (
+    ("bare posix_spawn + wait", "spawn.1", "ms"),
+    ("  the same, with think time", "spawn_paced.1", "ms"),
+    ("  2 at once", "spawn.2", "ms"),
+    ("  16 at once", "spawn.16", "ms"),
+    ("  16 at once, pinned", "pinned.16", "ms"),
+    ("bubblewrap", "bwrap.1", "ms"),
+    ("  16 at once", "bwrap.16", "ms"),
+    ("crun", "crun.1", "ms"),
+    ("  16 at once", "crun.16", "ms"),
+    ("nginx + fcgiwrap, 1 client", "cgi.1", "ms/cgi"),
+    ("  16 clients", "cgi.16", "ms/cgi"),
+    ("Sky Island, closed loop, 1 client", "call.1", "ms/call"),
+    ("  2 clients", "call.2", "ms/call"),
+    ("  16 clients", "call.16", "ms/call"),
+    ("  a jail was waiting (think time)", "warm", "ms/call.waiting"),
+    ("  none was: made on the spot", "fresh", "ms/call.fresh"),
+    ("  GET /healthcheck (think time)", "warm", "ms/health"),
+)
+
+
+def number(value, digits=3):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def figure_lines(rounds):
+    yield f"{'medians of rounds':36}{'a second':>10}{'p50 ms':>10}{'p99 ms':>10}{'cpu ms':>9}"
+    for title, part, where in LINES:
+        paced = part in ("warm", "fresh", "spawn_paced.1")
+        rate = None if paced else rounds.median(part + "/rate")
+        p50, p99 = (rounds.median(f"{part}/{where}/{p}") for p in ("p50", "p99"))
+        cpu = None if paced or part.startswith("bwrap") else rounds.median(part + "/cpu_ms")
+        yield f"{title:36}{number(rate, 0):>10}{number(p50):>10}{number(p99):>10}{number(cpu, 2):>9}"
+
+
+def stage_words(stages):
+    return ", ".join(f"{name} {seconds:.2f}" for name, seconds in stages.items() if seconds >= 0.005)
+
+
+def first_lines(raw):
+    first = raw["first_call"]
+    yield f"first call of {first['what']}: {first['seconds']:.2f} s ({stage_words(first['stages'])})"
+    yield f"{'first calls, s':36}{'unfetched':>10}{'fetched':>10}{'go build':>10}{'ratio':>9}"
+    for row in raw["first_calls"]:
+        if "error" in row:
+            yield f"{row['what'][-35:]:36}{row['error']}"
+        else:
+            figures = "".join(f"{row[name]:>10.2f}" for name in ("unfetched_s", "fetched_s", "go_build_s"))
+            differ = "" if row["same_answer"] else "  ANSWERS DIFFER"
+            yield f"{row['what'].removeprefix('github.com/')[-35:]:36}{figures}{row['ratio']:>9.2f}{differ}"
+
+
+def target_lines(result):
+    yield f"{'targets':30}{'value':>9}  {'want':9}{'aim':>5}  met"
+    for key, value in result["targets"].items():
+        wanted = result["wanted"][key]
+        met = {True: "yes", False: "no", None: "-"}[wanted["met"]]
+        aim = "" if wanted["aim"] is None else f"{wanted['aim']:g}"
+        shown = "null" if value is None else f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"
+        why = wanted.get("absent") or wanted.get("note") or ""
+        yield f"{key:30}{shown:>9}  {wanted['want']:9}{aim:>5}  {met:4}{why}".rstrip()
+
+
+def isolation_lines(result):
+    i = result["isolation"]
+    yield (f"each call: namespaces {' '.join(i['namespaces_of_its_own'])}; uid {i['uid_outside']}, capabilities "
+           f"{int(i['capabilities'], 16):x}, no_new_privs {'yes' if i['no_new_privs'] else 'NO'}, seccomp filters "
+           f"{i['seccomp_filters']}")
+    yield "           limits " + ", ".join(f"{name} {value}" for name, value in i["cgroup_limits"].items())
+    yield "           mounts " + ", ".join(mount.replace(" ", ":", 1) for mount in i["mounts"])
+
+
+def table(result):
+    raw, machine = result["raw"], result["machine"]
+    subject = raw["subject"]
+    rounds = Rounds(raw["rounds"])
+    lines = ["", f"{machine['cpu']}, {machine['cores']} cores{' (virtual)' if machine['hypervisor'] else ''}, "
+                 f"Linux {machine['kernel']}, cgroups {machine['cgroups']}, {machine['memory_mib']:,} MiB; load "
+                 f"{machine['load_before']:.1f} before; {len(raw['rounds'])} rounds, {result['seconds']:.0f} s",
+             f"{subject['url']} {subject['call']} -> {subject['answer']}, think time {raw['think_ms']} ms"]
+    if subject["instead_of_geohash_because"]:
+        lines.append("not geohash: " + subject["instead_of_geohash_because"])
+    for part in (isolation_lines(result), figure_lines(rounds), first_lines(raw), target_lines(result)):
+        lines += [*part, ""]
+    lines += [f"{name}: not measured: {why}" for name, why in raw["absent"].items()]
+    lines += [f"{name}: failed in a round: {why}" for name, why in failures(raw)]
+    lines += [f"{name}: {count} answers were {status}" for (name, status), count in refusals(raw).items()]
+    if machine["load_before"] > 0.5:
+        lines.append("other work runs on this machine: trust ratios only, and those not far")
+    return "\n".join(lines).rstrip()
