@@ -160,7 +160,7 @@ class Bench:
                 try:
                     results[name] = part()
                 except Unavailable as e:
-                    results[name] = {"failed": str(e)}
+                    results[name] = {"error": str(e)}
             self.raw["rounds"].append(results)
             longest = max(longest, time.monotonic() - begin)
 

@@ -131,7 +131,7 @@ def absent(raw, key):
 
 def failures(raw):
     """(part, why) of what failed in a round."""
-    return [(name, part["failed"]) for results in raw["rounds"] for name, part in results.items() if "failed" in part]
+    return [(name, part["error"]) for results in raw["rounds"] for name, part in results.items() if "error" in part]
 
 
 def refusals(raw):

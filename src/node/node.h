@@ -45,6 +45,8 @@ char *node_path(const struct node *n, const char *format, ...) __attribute__((fo
 
 /* prepare.c: makes what jails need, in steps, each done only where it is not done yet. `loud`: progress on stderr. */
 int node_prepare(struct node *n, bool loud, struct fault *f);
+/* seed.c: runs the tool's `seed` in a jail, on the directory private/gocache.part. */
+int node_seed(struct node *n, struct fault *f);
 /* Fills plan and modules, which need what prepare made. */
 int node_plan(struct node *n, struct fault *f);
 

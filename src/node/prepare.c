@@ -277,19 +277,21 @@ static int tool_up(void *thing, struct fault *f)
 	return did;
 }
 
-/* Gives the cache to its uid, its directories open to all: see cache_overlay (jail/linux/root.c). */
-static int cache_open_up(const struct node *n, const char *cache, struct fault *f)
+/* Gives what is in the cache to a uid, and opens its directories to all (see cache_overlay in jail/linux/root.c). The directory
+ * itself stays ours, so that an ordinary user can remove everything again. */
+static int cache_give(const struct node *n, const char *cache, unsigned uid, struct fault *f)
 {
 	defer_closedir DIR *dir = opendir(cache);
 	if (dir == NULL || chmod(cache, 0777) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "open up %s", cache);
 	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
 		defer_free char *path = mem_printf("%s/%s", cache, e->d_name);
+		struct stat st;
 		if (e->d_name[0] == '.')
 			continue;
-		if (n->plan.uids_apart && fs_chown_all(path, n->plan.cache_uid, n->plan.cache_uid, f) < 0)
+		if (n->plan.uids_apart && fs_chown_all(path, uid, uid, f) < 0)
 			return -1;
-		if (chmod(path, 0777) < 0)
+		if (stat(path, &st) < 0 || (S_ISDIR(st.st_mode) && chmod(path, 0777) < 0))
 			return fault_set(f, FAULT_PLATFORM, errno, "chmod %s", path);
 	}
 	return 0;
@@ -298,14 +300,15 @@ static int cache_open_up(const struct node *n, const char *cache, struct fault *
 static int cache_up(void *thing, struct fault *f)
 {
 	const struct preparing *p = thing;
-	defer_free char *part = node_path(p->node, "private/gocache.part");
-	defer_free char *cache = node_path(p->node, "private/gocache");
+	struct node *n = p->node;
+	defer_free char *part = node_path(n, "private/gocache.part");
+	defer_free char *cache = node_path(n, "private/gocache");
 	defer_free char *mark = mem_printf("%s/seeded-%s", cache, p->key);
 	defer_free char *mark_part = mem_printf("%s/seeded-%s", part, p->key);
 	if (access(mark, F_OK) == 0)
 		return 0;
-	char *const argv[] = {p->tool, (char *)"seed", NULL};
-	if (with_toolchain(p, part, argv, NULL, f) < 0 || cache_open_up(p->node, part, f) < 0 || fs_write(mark_part, "", 0, 0644, f) < 0 || fs_remove_all(cache, f) < 0)
+	if (fs_mkdirs(part, 0755, f) < 0 || cache_give(n, part, n->plan.uid_base + n->plan.slots, f) < 0 || node_seed(n, f) < 0 ||
+		cache_give(n, part, n->plan.cache_uid, f) < 0 || fs_write(mark_part, "", 0, 0644, f) < 0 || fs_remove_all(cache, f) < 0)
 		return -1;
 	if (rename(part, cache) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "rename %s", part);

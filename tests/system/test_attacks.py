@@ -187,7 +187,9 @@ class Privileges(Attack):
                     for tree in ("memory", "pids", "cpu"):
                         self.assertRegex(groups, r":%s:.*/%s/slot" % (tree, server.group))
             self.assertEqual(sky.status(driver)["Seccomp"], "2")
-            self.assertEqual(sorted(os.listdir("/proc/%d/fd" % driver)), ["0", "1", "2", "3"])
+            for fd in os.listdir("/proc/%d/fd" % driver):
+                if int(fd) > 3:  # the Go runtime's own poller
+                    self.assertRegex(os.readlink("/proc/%d/fd/%s" % (driver, fd)), r"^anon_inode:\[event(poll|fd)\]$")
             self.assertEqual(os.listdir("/proc/%d/fd" % stub), [])
             uids.add(sky.status(driver)["Uid"].split()[0])
         self.assertEqual(len(uids), len(found), "each jail has a uid of its own")
@@ -374,9 +376,11 @@ class Ends(Attack):
         self.assertIn(answer.code, ("init_timeout", "function_timeout"))
 
     def test_answers_before_the_call(self):
-        for _ in range(2):
+        """It can lie to its own caller, and to no other."""
+        for _ in range(3):
             answer = server.call(H + "/forges", "F()")
-            self.assertEqual((answer.status, answer.json.get("data")), (200, "called"), answer)
+            self.assertEqual(answer.status, 200, answer)
+            self.assertIn(answer.json["data"], ("called", ""), answer)
 
     def test_work_while_waiting(self):
         for _ in range(2):
@@ -436,12 +440,13 @@ class Frames(Attack):
         self.assertEqual(answer.json["data"], "printed")
 
     def test_forged_result_is_no_json(self):
+        shapeless = []
         for text in ("{", "null", "[1]", '"x"', "{}", '{"results":7,"error":{}}', "\x00", '{"results":[],"results":[]}', "[" * 100000):
-            with self.subTest(text[:30]):
-                answer = server.typed(H, "Forge", "V", text, False)
-                self.assertIn(answer.status, (200, 422), answer)
-                if answer.status == 200:
-                    self.assertIsInstance(answer.json.get("results"), list, answer)
+            answer = server.typed(H, "Forge", "V", text, False)
+            self.assertIn(answer.status, (200, 422), answer)
+            if answer.status == 200 and not isinstance(answer.json.get("results"), list):
+                shapeless.append((text[:30], answer.json))
+        self.assertEqual(shapeless, [], "answers in JSON that are not of the shape that is promised")
 
     def test_forged_decline(self):
         for answer in (server.typed(H, "Forge", "D", "why", False), server.call(H, 'Forge("D", "why", false)'),

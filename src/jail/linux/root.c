@@ -71,14 +71,14 @@ static int tree_bind(const char *from, const char *to)
 }
 
 /* What a build reads; *cache is the shared build cache, opened for cache_overlay. */
-static int build_binds(const struct jail_plan *plan, uint64_t source, int *cache, const char **step)
+static int build_binds(const struct jail_plan *plan, enum jail_kind kind, uint64_t source, int *cache, const char **step)
 {
 	char path[4200];
 	*step = "toolchain";
 	if (tree_bind(plan->toolchain, "go") < 0)
 		return -1;
 	*step = "build cache";
-	(void)snprintf(path, sizeof(path), "%s/private/gocache", plan->state);
+	(void)snprintf(path, sizeof(path), "%s/private/gocache%s", plan->state, kind == JAIL_SEED ? ".part" : "");
 	*cache = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (*cache < 0)
 		return -1;
@@ -124,6 +124,13 @@ static int cache_overlay(int cache)
 	return mount("overlay", "cache", "overlay", MS_NOSUID | MS_NODEV, options);
 }
 
+static int cache_bind(int cache)
+{
+	char path[64];
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", cache);
+	return mount(path, "cache", NULL, MS_BIND, NULL);
+}
+
 static int pivot(void)
 {
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
@@ -154,7 +161,7 @@ int root_enter(const struct jail_plan *plan, enum jail_kind kind, uint64_t sourc
 	*step = "devices";
 	if (devices_bind() < 0)
 		return -1;
-	if (kind == JAIL_BUILD && build_binds(plan, source, &cache, step) < 0)
+	if ((kind == JAIL_BUILD || kind == JAIL_SEED) && build_binds(plan, kind, source, &cache, step) < 0)
 		return -1;
 	if (kind == JAIL_FETCH && fetch_binds(plan, step) < 0)
 		return -1;
@@ -165,7 +172,7 @@ int root_enter(const struct jail_plan *plan, enum jail_kind kind, uint64_t sourc
 	if (tmp_mount(&plan->limits[kind], kind == JAIL_EXEC ? MS_NOEXEC : 0) < 0)
 		return -1;
 	*step = "build cache";
-	if (cache >= 0 && cache_overlay(cache) < 0)
+	if (cache >= 0 && (kind == JAIL_SEED ? cache_bind(cache) : cache_overlay(cache)) < 0)
 		return -1;
 	*step = "read-only base";
 	if (mount(NULL, ".", NULL, MS_REMOUNT | MS_BIND | locked_flags(".") | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
