@@ -24,7 +24,9 @@ class Process:
         fields = text[text.rindex(")") + 2:].split()
         self.pid = pid
         self.parent = int(fields[1])
-        self.cpu_s = sum(int(ticks) for ticks in fields[11:15]) / TICK  # its own and of all it reaped
+        self.own_s = sum(int(ticks) for ticks in fields[11:13]) / TICK
+        self.reaped_s = sum(int(ticks) for ticks in fields[13:15]) / TICK
+        self.cpu_s = self.own_s + self.reaped_s
 
 
 def processes_below(top):
@@ -54,7 +56,8 @@ class Island:
         self.process = self.port = None
 
     def __enter__(self):
-        subprocess.run([self.binary, "-c", self.config, "-i"], check=True, stdout=subprocess.DEVNULL)
+        if subprocess.run([self.binary, "-c", self.config, "-i"], check=False).returncode != 0:
+            raise SystemExit(f"bench: {self.state} cannot be prepared, or another server holds it")
         address = self.state / "run" / "address"
         address.unlink(missing_ok=True)
         with open(self.work / "server.log", "wb") as log:
@@ -89,7 +92,7 @@ class Island:
         took = time.monotonic() - begin
         connection.close()
         if response.status != 200:
-            raise Unavailable(f"{body}: {response.status} {answer.get('detail', '')[:200]}")
+            raise Unavailable(f"{body['url']}: {response.status} {answer.get('detail', '')[:200]}")
         stages = re.findall(r"(\w+);dur=([0-9.]+)", response.getheader("Server-Timing", ""))
         return took, answer, {name: float(ms) / 1000 for name, ms in stages}
 
@@ -104,7 +107,19 @@ class Island:
     # ---- processes ----
 
     def cpu_s(self):
-        return sum(p.cpu_s for p in processes_below(self.process.pid).values())
+        """Seconds of cpu that our processes took since the start, by what they are. Helpers make and clear slots."""
+        tree = processes_below(self.process.pid)
+        own = name_of(self.process.pid)
+        took = {"server": 0.0, "jailers": 0.0, "helpers": 0.0, "jails": 0.0}
+        for p in tree.values():
+            if p.pid == self.process.pid or (p.parent == self.process.pid and name_of(p.pid) == own):
+                took["server"] += p.cpu_s
+            elif p.parent == self.process.pid:
+                took["jailers"] += p.own_s
+                took["jails"] += p.reaped_s
+            else:
+                took["jails" if is_jailed(p.pid) else "helpers"] += p.cpu_s
+        return took
 
     def settle(self):
         """Waits until what a part left behind is cleared; gives the seconds that took."""
@@ -200,6 +215,15 @@ class Island:
 
 def name_of(pid):
     return pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+
+
+def is_jailed(pid):
+    """Whether it is in a pid namespace of its own; what is gone meanwhile was."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return True
+    return re.search(r"^NSpid:\s+\d+\s+\d", text, re.M) is not None
 
 
 def status_of(pid, name):

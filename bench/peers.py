@@ -126,7 +126,7 @@ class Cgi:
             raise
 
     def _start(self, command, work):
-        """In a session of its own: fcgiwrap ends its whole process group when it is told to end."""
+        """In a session of its own, so that its workers can be told to end with it: fcgiwrap does not tell them."""
         with open(work / "cgi.log", "ab") as log:
             self.children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                   start_new_session=True))
@@ -137,9 +137,9 @@ class Cgi:
 
     def close(self):
         for child in reversed(self.children):
-            child.send_signal(signal.SIGTERM)
+            os.killpg(child.pid, signal.SIGTERM)
             try:
                 child.wait(5)
             except subprocess.TimeoutExpired:
-                child.kill()
+                os.killpg(child.pid, signal.SIGKILL)
                 child.wait()

@@ -97,26 +97,32 @@ def is_met(how, wanted, value):
     return value <= wanted if how == "<=" else value >= wanted
 
 
-def make(raw, machine, quick, seconds):
-    rounds = Rounds(raw["rounds"])
-    ratios = {name: rounds.ratio(*pair) for name, pair in RATIOS.items()}
+def values_of(raw, rounds, ratios):
     values = {name: ratio and ratio["median"] for name, ratio in ratios.items()}
     values["cpu_ms_per_call"] = rounds.median("call.16/cpu_ms")
     values["new_arguments_builds"] = builds_counted(raw)
     values["first_call_over_go_build"] = builds.ratio(raw["first_calls"])
     values["memory_per_waiting_jail_mib"] = memory(raw)
     values["server_rss_mib"] = raw["memory"]["server_rss_mib_end"]
+    return values
+
+
+def make(raw, machine, quick, seconds):
+    rounds = Rounds(raw["rounds"])
+    ratios = {name: rounds.ratio(*pair) for name, pair in RATIOS.items()}
+    values = values_of(raw, rounds, ratios)
     targets, wanted = {}, {}
     for key, how, want, aim, what in TARGETS:
         value = values.get(key)
-        targets[key] = value if value is None or isinstance(value, int) else round(value, 4)
-        wanted[key] = {"want": f"{how} {want:,}" if how else "reported", "aim": aim, "met": is_met(how, want, value),
-                       "what": what}
+        targets[key] = round(value, 4) if isinstance(value, float) else value
+        wanted[key] = {"want": f"{how} {want:,}" if how else "reported", "aim": aim,
+                       "met": is_met(how, want, value), "what": what}
         if value is None:
             wanted[key]["absent"] = NOT_YET.get(key) or absent(raw, key)
-    if raw["memory"]["requests_at_end"] < 1000000:
-        wanted["server_rss_mib"].update(met=None, note=f"after {raw['memory']['requests_at_end']} requests")
-    return {"quick": quick, "seconds": round(seconds, 1), "machine": machine, "isolation": raw["isolation"],
+    requests = raw["memory"]["requests_at_end"]
+    if requests < 1000000:
+        wanted["server_rss_mib"].update(met=None, note=f"after {requests} requests")
+    return {"quick": quick, "seconds": round(seconds, 1), "machine": machine, "isolation": raw.get("isolation"),
             "doctor": raw["doctor"], "targets": targets, "wanted": wanted, "ratios": ratios, "raw": raw}
 
 
@@ -180,6 +186,14 @@ def figure_lines(rounds):
         p50, p99 = (rounds.median(f"{part}/{where}/{p}") for p in ("p50", "p99"))
         cpu = None if paced or part.startswith("bwrap") else rounds.median(part + "/cpu_ms")
         yield f"{title:36}{number(rate, 0):>10}{number(p50):>10}{number(p99):>10}{number(cpu, 2):>9}"
+    yield cpu_line(rounds)
+
+
+def cpu_line(rounds):
+    roles = ("server", "jailers", "helpers", "jails")
+    parts = [f"{role} {number(rounds.median('call.16/cpu_ms_of/' + role), 2)}" for role in roles]
+    idle = number(100 * (rounds.median("call.16/machine_idle") or 0), 0)
+    return f"cpu ms a call, 16 clients: {', '.join(parts)}; the machine idled {idle} % of the time"
 
 
 def stage_words(stages):
@@ -212,11 +226,17 @@ def target_lines(result):
 
 def isolation_lines(result):
     i = result["isolation"]
+    if i is None:
+        return
     yield (f"each call: namespaces {' '.join(i['namespaces_of_its_own'])}; uid {i['uid_outside']}, capabilities "
            f"{int(i['capabilities'], 16):x}, no_new_privs {'yes' if i['no_new_privs'] else 'NO'}, seccomp filters "
            f"{i['seccomp_filters']}")
     yield "           limits " + ", ".join(f"{name} {value}" for name, value in i["cgroup_limits"].items())
-    yield "           mounts " + ", ".join(mount.replace(" ", ":", 1) for mount in i["mounts"])
+    mounts = {}
+    for place, options in (mount.split(" ") for mount in i["mounts"]):
+        kept = ",".join(o for o in options.split(",") if not o.endswith("atime"))
+        mounts.setdefault(kept, []).append(place)
+    yield "           mounts " + "; ".join(f"{options}: {' '.join(places)}" for options, places in mounts.items())
 
 
 def table(result):

@@ -81,6 +81,12 @@ def wait_until(condition, seconds, what):
     return came
 
 
+def cpu_ticks():
+    """(idle, all) of all cpus since the boot."""
+    ticks = [int(t) for t in pathlib.Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
+
+
 def median(values):
     values = sorted(values)
     if not values:

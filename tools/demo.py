@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 import time
 
 PROGRAM = "build/sky-island"
@@ -70,13 +71,16 @@ class Server:
             json.dump({"state_dir": os.path.abspath(STATE), "http_port": 0}, f)
         self.process = subprocess.Popen([PROGRAM, "-c", CONFIG], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                         errors="replace")
+        self.log = []
         self.address = self.wait()
+        if self.process is not None:  # or a full pipe would hold it up
+            self.reader = threading.Thread(target=self.log.extend, args=[self.process.stderr], daemon=True)
+            self.reader.start()
 
     def wait(self):
         """Until it listens, telling what it prepares. Its log is a pipe, so that nobody has to poll."""
-        log = []
         for line in self.process.stderr:
-            log.append(line)
+            self.log.append(line)
             prepared = re.match(r"prepare (\w+): ([\d.]+) s", line)
             serves = re.search(r"serves http://([\w.]+:\d+) ", line)
             if prepared and float(prepared[2]) >= 0.1:
@@ -88,7 +92,7 @@ class Server:
             with contextlib.suppress(OSError), open(STATE + "/run/address", encoding="utf-8") as f:
                 print("  one runs with this state already: it is asked")
                 return f.read().strip().removeprefix("http://")
-        raise Failed("the server does not start:\n" + "".join(log))
+        raise Failed("the server does not start:\n" + "".join(self.log))
 
     def call(self, url, call):
         connection = http.client.HTTPConnection(self.address, timeout=300)
@@ -101,7 +105,8 @@ class Server:
     def stop(self):
         if self.process is not None:
             self.process.terminate()
-            self.process.communicate()
+            self.reader.join()
+            self.process.wait()
 
 
 def show(server, url, call):
@@ -160,6 +165,9 @@ def demo(arguments):
         else:
             tour(server)
             answered = True
+    except Failed:
+        sys.stderr.writelines(server.log[-20:])
+        raise
     finally:
         server.stop()
     doctor()

@@ -87,9 +87,9 @@ func TestJSON(t *testing.T) {
 		{`GivesMap()`, "V", `{"results":[{"a":1,"b":2,"c":3}],"error":null}`},
 		{`GivesBytes()`, "V", `{"results":["Ynl0ZXM="],"error":null}`},
 		{`GivesHTML()`, "V", `{"results":["<a & b>\u2028"],"error":null}`},
-		{`GivesNaN()`, "E", "result 1 is of type float64, which JSON cannot hold: unsupported value: NaN"},
-		{`GivesComplex()`, "E", "result 1 is of type complex128, which JSON cannot hold: unsupported type: complex128"},
-		{`GivesChan()`, "E", "result 1 is of type chan int, which JSON cannot hold: unsupported type: chan int"},
+		{`GivesNaN()`, "J", "result 1 is of type float64, which JSON cannot hold: unsupported value: NaN"},
+		{`GivesComplex()`, "J", "result 1 is of type complex128, which JSON cannot hold: unsupported type: complex128"},
+		{`GivesChan()`, "J", "result 1 is of type chan int, which JSON cannot hold: unsupported type: chan int"},
 		{`PrintsAndGives()`, "V", `{"results":[7],"error":null}`},
 		{`Slice([]int8{1})`, "D", ""},
 	} {

@@ -16,6 +16,7 @@ const (
 	frameResult   = 'V'
 	frameDeclined = 'D'
 	frameRefused  = 'E'
+	frameNotJSON  = 'J'
 
 	flagJSON  = 1
 	flagTyped = 2

@@ -123,7 +123,7 @@ func finish(c request, values []any, errors ErrorPlace) {
 	}
 	text, why := encodeResults(values, errors)
 	if why != "" {
-		answer(frameRefused, why)
+		answer(frameNotJSON, why)
 		return
 	}
 	answer(frameResult, text)

@@ -21,7 +21,7 @@ struct pending {
 	struct http_exchange *x;
 	struct invocation *invocation;
 	bool json;
-	uint64_t since_ns;
+	uint64_t resolve_ns; /* reading what was asked */
 };
 
 static const char *const stage_names[] = {"request", "resolve", "fetch", "build", "jail", "run"};
@@ -175,11 +175,11 @@ static double ms(uint64_t ns)
 	return (double)ns / 1e6;
 }
 
-static void timing_add(struct http_exchange *x, const struct invoke_answer *a)
+static void timing_add(const struct pending *p, const struct invoke_answer *a)
 {
-	const struct pool_result *r = a->result;
-	http_add_header(x, "Server-Timing", "resolve;dur=0, fetch;dur=%.3f, build;dur=%.3f, jail;dur=%.3f, run;dur=%.3f",
-		ms(a->fetch_ns), ms(a->build_ns), r != NULL ? ms(r->jail_ns) : 0.0, r != NULL ? ms(r->run_ns) : 0.0);
+	struct http_exchange *x = p->x;
+	http_add_header(x, "Server-Timing", "resolve;dur=%.3f, fetch;dur=%.3f, build;dur=%.3f, jail;dur=%.3f, run;dur=%.3f",
+		ms(p->resolve_ns), ms(a->fetch_ns), ms(a->build_ns), ms(a->jail_ns), ms(a->run_ns));
 	if (a->source == NULL)
 		return;
 	http_add_header(x, "X-Sky-Island-Module", "%s@%s", a->source->module[0] != '\0' ? a->source->module : "std",
@@ -224,6 +224,7 @@ static const struct {
 	const char *code, *detail;
 } ends[] = {
 	{POOL_REFUSED, "arguments_do_not_fit", NULL},
+	{POOL_NOT_JSON, "results_not_json", NULL},
 	{POOL_PANIC, "function_panicked", "the function panicked; stderr has Go's words"},
 	{POOL_EXIT, "function_exited", "the function ended its program with a status other than 0"},
 	{POOL_SIGNAL, "function_killed", "the function's program was ended by a signal"},
@@ -261,7 +262,7 @@ static void fault_respond(struct pending *p, const struct invoke_answer *a)
 {
 	struct problem problem = problem_of(a->fault, stage_names[a->stage]);
 	json_t *extra = json_object();
-	const char *const kept[] = {"nearest", "candidates", "output"};
+	const char *const kept[] = {"nearest", "candidates", "versions"};
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
 		json_t *value = json_object_get(a->report, kept[i]);
 		if (value != NULL)
@@ -280,7 +281,7 @@ static void fault_respond(struct pending *p, const struct invoke_answer *a)
 static void answered(void *ctx, const struct invoke_answer *a)
 {
 	struct pending *p = ctx;
-	timing_add(p->x, a);
+	timing_add(p, a);
 	http_set_data(p->x, NULL);
 	if (a->fault != NULL)
 		fault_respond(p, a);
@@ -295,6 +296,7 @@ void function_post(struct api *api, struct http_exchange *x)
 {
 	struct invoke_request request = {0};
 	struct fault f = {0};
+	const uint64_t since = clock_mono_ns();
 	if (api->draining) {
 		(void)fault_code(&f, FAULT_BUSY, "draining", "the server is stopping and takes no new calls; try another, or again later");
 	} else if (request_read(x, &request, &f) == 0) {
@@ -302,7 +304,7 @@ void function_post(struct api *api, struct http_exchange *x)
 		p->api = api;
 		p->x = x;
 		p->json = request.json;
-		p->since_ns = clock_mono_ns();
+		p->resolve_ns = clock_mono_ns() - since;
 		http_set_data(x, p);
 		struct invocation *i = invoke_start(&api->setup.invoke, &request, answered, p);
 		if (i != NULL)

@@ -8,9 +8,12 @@
 #include "node/node.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,10 +103,12 @@ static void probe_say(struct tally *t, struct node *n)
 	report_say(t, text);
 }
 
+/* Whoever runs holds the lock. */
 static bool is_running(const struct node *n)
 {
-	defer_free char *path = node_path(n, "run/api.sock");
-	return access(path, F_OK) == 0 && entries(n, "run") > 0;
+	defer_free char *path = node_path(n, "lock");
+	defer_close int fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
 int cli_doctor(const struct cli *cli)

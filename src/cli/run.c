@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,11 +53,21 @@ static long post(const char *state, const char *request, struct buf *answer, str
 	return status;
 }
 
+/* A text member of the answer; where it was not UTF-8, its true bytes are beside it. */
 static void text_print(FILE *to, const json_t *body, const char *name)
 {
 	const json_t *text = json_object_get(body, name);
-	if (json_is_string(text))
+	defer_free char *beside = mem_printf("%s_base64", name);
+	const json_t *encoded = json_object_get(body, beside);
+	if (json_is_string(encoded)) {
+		size_t size = json_string_length(encoded);
+		size_t len = 0;
+		defer_free unsigned char *bytes = mem_alloc(size);
+		if (sodium_base642bin(bytes, size, json_string_value(encoded), size, NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL) == 0)
+			(void)fwrite(bytes, 1, len, to);
+	} else if (json_is_string(text)) {
 		(void)fwrite(json_string_value(text), 1, json_string_length(text), to);
+	}
 }
 
 /* What the function wrote goes where a program would have written it. */

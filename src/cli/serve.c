@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "node/node.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 int cli_fail(const struct buf *faults, const struct fault *f)
@@ -11,7 +12,8 @@ int cli_fail(const struct buf *faults, const struct fault *f)
 	if (faults != NULL && faults->len > 0)
 		(void)fprintf(stderr, "%s", faults->data);
 	(void)fprintf(stderr, "sky-island: %s\n", f->text);
-	return f->kind == FAULT_INPUT ? EXIT_CONFIGURATION : f->kind == FAULT_CONFLICT ? EXIT_UNAVAILABLE : 1;
+	const bool configuration = f->kind == FAULT_INPUT || f->kind == FAULT_NOT_FOUND || f->kind == FAULT_TOO_LARGE;
+	return configuration ? EXIT_CONFIGURATION : f->kind == FAULT_CONFLICT ? EXIT_UNAVAILABLE : 1;
 }
 
 static int prepare(struct node *n, const struct cli *cli)

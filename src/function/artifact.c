@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Key: "number of the source's tree, package, version, expression, imports". Failed builds are not kept. */
+/* Key: "package@version, expressions, imports, expression". Failed builds are not kept. */
 struct built {
 	struct tree_node node;
 	char *key;

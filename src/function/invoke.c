@@ -20,7 +20,7 @@ struct invocation {
 	bool as_expression;           /* the call is compiled */
 	unsigned busy;                /* functions of ours on the stack that still need it */
 	bool finished;                /* answered: freed once nobody needs it */
-	uint64_t since_ns, fetch_ns, build_ns;
+	uint64_t since_ns, fetch_ns, build_ns, jail_ns, run_ns;
 	bool built;
 };
 
@@ -39,6 +39,8 @@ static void answer_give(struct invocation *i, struct invoke_answer *answer)
 	answer->source = i->source;
 	answer->fetch_ns = i->fetch_ns;
 	answer->build_ns = i->build_ns;
+	answer->jail_ns = i->jail_ns;
+	answer->run_ns = i->run_ns;
 	answer->built = i->built;
 	i->done(i->ctx, answer);
 	i->finished = true;
@@ -72,6 +74,8 @@ static void called(void *ctx, const struct pool_result *result)
 {
 	struct invocation *i = ctx;
 	i->pool_call = NULL;
+	i->jail_ns += result->jail_ns;
+	i->run_ns += result->run_ns;
 	if (result->outcome == POOL_DECLINED && !i->as_expression && i->request.call != NULL) {
 		i->as_expression = true;
 		build_next(i);

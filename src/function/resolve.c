@@ -76,11 +76,16 @@ static int scheme_strip(const char **url, struct fault *f)
 		return fault_code(f, FAULT_INPUT, "url_scheme",
 			"url has a scheme that is not served here; give a Go import path, or https://");
 	*url += 8;
-	const size_t len = strlen(*url);
-	if (len > 4 && strcmp(*url + len - 4, ".git") == 0)
-		return fault_code(f, FAULT_INPUT, "url_git",
-			"plain git repositories are not served yet; give the Go import path that the module proxy knows");
 	return 0;
+}
+
+static int git_check(const char *path, struct fault *f)
+{
+	const size_t len = strlen(path);
+	if (len <= 4 || strcmp(path + len - 4, ".git") != 0)
+		return 0;
+	return fault_code(f, FAULT_INPUT, "url_git",
+		"plain git repositories are not served by this version; give the Go import path that the module proxy knows");
 }
 
 int resolve_parse(struct resolve *r, const char *url, const char *version, struct fault *f)
@@ -93,7 +98,7 @@ int resolve_parse(struct resolve *r, const char *url, const char *version, struc
 		return fault_code(f, FAULT_INPUT, "version_twice", "the version is given twice: in url behind '@' and in version");
 	r->package = mem_strndup(url, at != NULL ? (size_t)(at - url) : strlen(url));
 	r->version = mem_strdup(at != NULL ? at + 1 : version != NULL ? version : "latest");
-	if (path_check(r->package, f) < 0 || version_check(r->version, f) < 0) {
+	if (git_check(r->package, f) < 0 || path_check(r->package, f) < 0 || version_check(r->version, f) < 0) {
 		resolve_finish(r);
 		return -1;
 	}

@@ -48,13 +48,14 @@ struct jail_plan {
 	unsigned slots;        /* of all jailers together */
 	struct jail_limits limits[JAIL_KINDS];
 	char *const *environment[JAIL_KINDS];
-	const char *const *file_trees; /* NULL-terminated directories bound read-only into fetch jails at their own path */
+	const char *const *file_trees; /* NULL-terminated directories bound read-only into fetch jails, at /modules/0 and so on */
 };
 
 /* Descriptors a slot is made of: the backend alone knows what they are. The helper sends them to the jailer. */
 enum { JAIL_PARTS = 12 };
 struct jail_parts {
 	int fd[JAIL_PARTS]; /* -1 where unused */
+	uint64_t mark;      /* the backend's own, by which it knows an untouched slot */
 };
 
 enum { JAIL_STDIN, JAIL_STDOUT, JAIL_STDERR, JAIL_CONTROL, JAIL_BULK, JAIL_PROGRAM, JAIL_FDS };

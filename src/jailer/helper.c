@@ -49,12 +49,13 @@ static _Noreturn void helper_run(const struct jail_plan *plan, int socket)
 		struct jail_parts parts;
 		int fds[JAIL_PARTS];
 		unsigned none = 0;
-		for (int i = 0; i < JAIL_PARTS; i++)
-			parts.fd[i] = -1;
+		memset(parts.fd, 0xff, sizeof(parts.fd));
+		parts.mark = 0;
 		if (fdpass_receive(socket, &done.job, sizeof(done.job), fds, &none) != (ssize_t)sizeof(done.job))
 			_exit(0);
 		job_do(plan, &done, &parts);
 		unsigned count = parts_pack(&parts, &done.parts, fds);
+		done.mark = parts.mark;
 		if (fdpass_send(socket, &done, sizeof(done), fds, count) < 0)
 			_exit(1);
 		while (count > 0)
@@ -99,6 +100,7 @@ int helper_take(struct helper *h, struct helper_done *done, struct jail_parts *p
 	if (n != (ssize_t)sizeof(*done))
 		return -1;
 	parts_unpack(parts, done->parts, fds, count);
+	parts->mark = done->mark;
 	h->busy = false;
 	return 1;
 }

@@ -18,6 +18,7 @@ struct helper_done {
 	int32_t failed;
 	uint32_t full;
 	uint32_t parts; /* bit i: part i came, in order of bits */
+	uint64_t mark;  /* of the parts */
 	char text[256];
 };
 

@@ -38,5 +38,6 @@ struct jailer_event {
 	uint32_t full;         /* FAILED: a disk is full */
 	uint64_t cpu_us;       /* EXITED */
 	uint64_t memory_peak;  /* EXITED: bytes */
+	uint64_t lived_ns;     /* EXITED: since it was started */
 	char text[256];        /* FAILED: why */
 };

@@ -8,6 +8,7 @@
 #include "jailer/server.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/defer.h"
 #include "base/fdpass.h"
 #include "base/log.h"
@@ -43,6 +44,7 @@ struct slot {
 	bool killed;                /* a KILL came before it ran */
 	uint64_t id;
 	pid_t pid;
+	uint64_t started_ns;
 	struct jail_parts parts;
 	struct waiting *for_request; /* a build or fetch slot's own */
 };
@@ -174,6 +176,7 @@ static void slot_start(struct jailer *j, struct slot *slot, const struct waiting
 	}
 	journal_started(j->setup->journal, n, pid);
 	slot->state = SLOT_RUNNING;
+	slot->started_ns = clock_mono_ns();
 	slot->pid = pid;
 	slot->id = w->request.id;
 	/* An execution jail's start is not told: its driver says READY itself. */
@@ -292,6 +295,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, int status)
 	struct jailer_event event = {.type = JAILER_EXITED, .kind = slot->kind, .id = slot->id, .pid = slot->pid};
 	event.status = reported ? end->status : status;
 	event.cpu_us = end->cpu_us;
+	event.lived_ns = clock_mono_ns() - slot->started_ns;
 	event.memory_peak = end->memory_peak;
 	if (reported && end->start_error != 0) {
 		event.type = JAILER_FAILED;

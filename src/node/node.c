@@ -89,6 +89,8 @@ static int node_load(struct node *n, const char *config_path, bool make, struct 
 	n->plan.instance = n->instance;
 	n->plan.user_mode = n->user_mode;
 	n->plan.proc = n->config.proc;
+	if (n->config.cgo)
+		return fault_set(f, FAULT_INPUT, 0, "modules.cgo: build jails have no C compiler in this version; leave it out");
 	if (n->config.proc && n->user_mode)
 		return fault_set(f, FAULT_INPUT, 0,
 			"jails.proc: only root can give jails a /proc (the kernel lets nobody else mount it there); leave it out");

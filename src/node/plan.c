@@ -83,6 +83,7 @@ static void proxy_translate(struct node_modules *m)
 {
 	struct buf out = {0};
 	unsigned trees = 0;
+	char before = ','; /* what stood between this entry and the one before: "," falls back where it is not found, "|" always */
 	for (char *at = m->proxy; *at != '\0';) {
 		size_t len = strcspn(at, ",|");
 		defer_free char *entry = mem_strndup(at, len);
@@ -91,7 +92,8 @@ static void proxy_translate(struct node_modules *m)
 		if (strcmp(entry, "direct") == 0 || entry[0] == '\0')
 			continue;
 		if (out.len > 0)
-			buf_putc(&out, ',');
+			buf_putc(&out, before);
+		before = separator;
 		if (strncmp(entry, "file://", 7) == 0 && trees < TREES_MAX) {
 			m->trees[trees] = mem_strdup(entry + 7);
 			buf_printf(&out, "file:///modules/%u", trees++);

@@ -64,9 +64,21 @@ static char **go_environment(const struct preparing *p, const char *const *more,
 {
 	static const char *const passed[] = {"PATH", "HOME", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY", "HTTPS_PROXY",
 		"HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+	const struct config *c = &p->node->config;
+	const struct {
+		const char *name, *value;
+	} configured[] = {{"GOPROXY", c->modules.goproxy}, {"GOSUMDB", c->modules.gosumdb}, {"GOPRIVATE", c->modules.goprivate},
+		{"GONOPROXY", c->modules.gonoproxy}, {"GONOSUMDB", c->modules.gonosumdb}, {"HTTPS_PROXY", c->modules.https_proxy},
+		{"NO_PROXY", c->modules.no_proxy}, {"SSL_CERT_FILE", c->modules.ssl_cert_file}};
+	const size_t configured_count = sizeof(configured) / sizeof(configured[0]);
 	const size_t passed_count = sizeof(passed) / sizeof(passed[0]);
-	char **env = mem_zero(passed_count + count + 2, sizeof(*env));
+	char **env = mem_zero(passed_count + configured_count + count + 2, sizeof(*env));
 	size_t at = 0;
+	/* First, since Go takes the first of two of a name. */
+	for (size_t i = 0; i < configured_count; i++) {
+		if (configured[i].value != NULL)
+			env[at++] = mem_printf("%s=%s", configured[i].name, configured[i].value);
+	}
 	for (size_t i = 0; i < passed_count; i++) {
 		const char *value = getenv(passed[i]);
 		if (value != NULL)

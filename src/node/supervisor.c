@@ -319,8 +319,10 @@ static void descriptors_raise(void)
 static int supervisor_open(struct supervisor *s, struct fault *f)
 {
 	struct node *n = s->node;
-	if (n->config.warnings.len > 0)
-		log_warn("configuration: %s", n->config.warnings.data);
+	char *save = NULL;
+	char *warnings = n->config.warnings.len > 0 ? n->config.warnings.data : (char[]){""};
+	for (char *line = strtok_r(warnings, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+		log_warn("configuration: %s", line);
 	descriptors_raise();
 	if (jail_backend->prepare(&n->plan, f) < 0)
 		return -1;

@@ -15,7 +15,7 @@ int frame_peek(const struct buf *in, enum frame_type *type, const char **payload
 	uint32_t size = u32_at(in->data);
 	if (size == 0 || size > FRAME_MAX)
 		return -1;
-	if (in->len >= 5 && memchr("RCVDE", in->data[4], 5) == NULL)
+	if (in->len >= 5 && memchr("RCVDEJ", in->data[4], 6) == NULL)
 		return -1;
 	if (in->len - 4 < size)
 		return 0;
@@ -41,4 +41,10 @@ void frame_put_call(
 	buf_put_u16(out, (uint16_t)name_len);
 	buf_append(out, name, name_len);
 	buf_append(out, rest->data, rest->len);
+}
+
+void frame_set_deadline(struct buf *out, int64_t deadline_ns)
+{
+	for (unsigned i = 0; i < 8; i++)
+		out->data[6 + i] = (char)((uint64_t)deadline_ns >> 8 * i);
 }

@@ -15,7 +15,8 @@
  *                already in stdout's pipe. json is empty, or with CALL_JSON {"results":[…],"error":null|"text"}
  *   DECLINED = 'D' text                                      driver → server, before anything was called: compile it instead
  *   REFUSED  = 'E' text                                      driver → server, before anything was called: typed arguments do not
- *                fit the parameters (text says which, for people), or a result cannot be JSON (after the call)
+ *                fit the parameters (text says which, for people)
+ *   NOT_JSON = 'J' text                                      driver → server, after the call: a result cannot be JSON (text says which)
  *
  * A literal is a tree of nodes:
  *   node     = tag:u8 …
@@ -46,6 +47,7 @@ enum frame_type {
 	FRAME_RESULT = 'V',
 	FRAME_DECLINED = 'D',
 	FRAME_REFUSED = 'E',
+	FRAME_NOT_JSON = 'J',
 };
 
 enum { FRAME_CALL_JSON = 1, FRAME_CALL_TYPED = 2 };
@@ -58,3 +60,6 @@ void frame_next(struct buf *in);
 /* Appends a CALL frame. `rest` as above. */
 void frame_put_call(
 	struct buf *out, unsigned flags, int64_t deadline_ns, const char *name, const struct buf *rest);
+
+/* Sets the deadline of the CALL frame at the start of `out`. */
+void frame_set_deadline(struct buf *out, int64_t deadline_ns);

@@ -166,6 +166,19 @@ void pool_on_gone(struct pool_run *run)
 
 /* ---- calls ---- */
 
+/* A spare that is on its way: the call that comes before it is READY has it. */
+static struct pool_run *starting_take(struct pool_program *program)
+{
+	for (struct pool_run *run = program->spare > 0 ? program->runs : NULL; run != NULL; run = run->sibling) {
+		if (run->state == RUN_STARTING && run->spare && run->forced == POOL_VALUE) {
+			run->spare = false;
+			program->spare--;
+			return run;
+		}
+	}
+	return NULL;
+}
+
 struct pool_call *pool_call(struct pool *pool, struct pool_program *program, const struct pool_request *request,
 	void (*done)(void *ctx, const struct pool_result *result), void *ctx, struct fault *f)
 {
@@ -174,11 +187,12 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program, con
 			pool->running);
 		return NULL;
 	}
+	const uint64_t asked_ns = clock_mono_ns();
 	struct pool_run *run = program->waiting;
 	const bool waited = run != NULL;
 	if (waited)
 		waiting_remove(pool, run);
-	else if ((run = run_new(pool, program, f)) == NULL)
+	else if ((run = starting_take(program)) == NULL && (run = run_new(pool, program, f)) == NULL)
 		return NULL;
 	struct pool_call *call = mem_zero(1, sizeof(*call));
 	call->pool = pool;
@@ -186,9 +200,8 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program, con
 	call->done = done;
 	call->ctx = ctx;
 	call->waited = waited;
-	call->asked_ns = clock_mono_ns();
-	frame_put_call(&call->frame, request->flags, (int64_t)(clock_unix_ns() + pool->limits.exec_ms * 1000000U), request->name,
-		request->rest);
+	call->asked_ns = asked_ns;
+	frame_put_call(&call->frame, request->flags, 0, request->name, request->rest);
 	pool->running++;
 	run->call = call;
 	if (waited)

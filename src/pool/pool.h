@@ -17,7 +17,8 @@
 enum pool_outcome {
 	POOL_VALUE,        /* returned, or exited with status 0 */
 	POOL_DECLINED,     /* nothing was called: compile the call; text says why */
-	POOL_REFUSED,      /* the arguments do not fit, or the results are no JSON; text says why */
+	POOL_REFUSED,      /* nothing was called: typed arguments do not fit; text says why */
+	POOL_NOT_JSON,     /* it returned what cannot be JSON; text says why */
 	POOL_PANIC,
 	POOL_EXIT,         /* status */
 	POOL_SIGNAL,       /* status: the signal */
@@ -37,7 +38,7 @@ struct pool_result {
 	bool in_init;               /* it ended before the call was made */
 	const char *out, *err;      /* what it wrote to stdout and stderr, NUL-terminated behind its length */
 	size_t out_len, err_len;
-	const char *text;           /* RESULT's JSON, or DECLINED's or REFUSED's text */
+	const char *text;           /* RESULT's JSON, or the text of DECLINED, REFUSED or NOT_JSON */
 	size_t text_len;
 	bool waited;                /* a jail was waiting for the call */
 	uint64_t jail_ns, run_ns;   /* until a jail was READY; from CALL to the end */

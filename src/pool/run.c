@@ -151,6 +151,8 @@ static void frame_handle(struct pool_run *run, enum frame_type type, const char 
 		answered(run, POOL_DECLINED, payload, len);
 	} else if (run->state == RUN_CALLED && type == FRAME_REFUSED) {
 		answered(run, POOL_REFUSED, payload, len);
+	} else if (run->state == RUN_CALLED && type == FRAME_NOT_JSON) {
+		answered(run, POOL_NOT_JSON, payload, len);
 	}
 	/* Anything else is the function writing where it has no business: passed over. */
 }
@@ -236,6 +238,7 @@ void run_call(struct pool_run *run, struct pool_call *call)
 	call->run = run;
 	call->called_ns = clock_mono_ns();
 	run->state = RUN_CALLED;
+	frame_set_deadline(&call->frame, (int64_t)(clock_unix_ns() + pool_limits_of(run->pool)->exec_ms * 1000000U));
 	frame_write(run);
 	run_watch_output(run);
 	(void)uv_timer_start(&run->timer, call_timeout, pool_limits_of(run->pool)->exec_ms, 0);
@@ -251,7 +254,12 @@ static void end_tell(struct pool_run *run, const struct jailer_event *event)
 		return;
 	outputs_drain(run);
 	(void)buf_reserve(&run->err_text, 1);
-	if (event->type == JAILER_FAILED) {
+	const uint64_t init_ns = pool_limits_of(run->pool)->init_ms * 1000000U;
+	if (run->forced == POOL_INIT_TIMEOUT && (event->type == JAILER_FAILED || event->lived_ns < init_ns / 10 * 9)) {
+		/* It waited for its slot, not for the package: that is our doing. */
+		result.outcome = POOL_FAULT;
+		(void)fault_code(&result.fault, FAULT_BUSY, "no_jail_in_time", "no jail could be started in time, the node is too busy; try again");
+	} else if (event->type == JAILER_FAILED) {
 		result.outcome = POOL_FAULT;
 		(void)fault_code(&result.fault, event->full ? FAULT_FULL : FAULT_BUSY, event->full ? "disk_full" : "jail_failed", "%s",
 			event->text);

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import socket
 import threading
 import zipfile
 
@@ -69,10 +70,20 @@ class Tree:
         return out.getvalue()
 
 
-class Web:
-    """The tree over HTTP on loopback; `asked` counts each path. `hold` is an event that answers wait for."""
+def own_address():
+    """An address of this host's beyond loopback, or None."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))  # sends nothing
+            return s.getsockname()[0]
+        except OSError:
+            return None
 
-    def __init__(self, path):
+
+class Web:
+    """The tree over HTTP; `asked` counts each path. `hold` is an event that answers wait for."""
+
+    def __init__(self, path, address="127.0.0.1"):
         self.asked = {}
         self.lock = threading.Lock()
         self.hold = threading.Event()
@@ -92,8 +103,8 @@ class Web:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
+        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
+        self.url = "http://%s:%d" % self.server.server_address[:2]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def __enter__(self):

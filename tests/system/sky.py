@@ -306,12 +306,14 @@ class Sky:
     def typed(self, url, function, *args, **fields):
         return self.post({"url": url, "function": function, "args": list(args), "output": "json", **fields})
 
-    def raw(self, data, timeout=WAIT):
-        """Sends bytes, reads until the server closes or says nothing more for a while."""
-        with socket.create_connection((self.host, self.port), timeout=timeout) as s:
+    def raw(self, data, enough=()):
+        """Sends bytes and reads until all texts of `enough` are there, or the server closes."""
+        with socket.create_connection((self.host, self.port), timeout=WAIT) as s:
             s.sendall(data)
-            s.shutdown(socket.SHUT_WR)
             got = b""
-            while chunk := s.recv(65536):
+            while not enough or not all(text in got for text in enough):
+                chunk = s.recv(65536)
+                if not chunk:
+                    break
                 got += chunk
             return got

@@ -58,7 +58,7 @@ static void other_urls_are_refused(void **state)
 		{"example.com/.git", NULL, "url_invalid"}, {"/etc/passwd", NULL, "url_invalid"}, {"example.com/a/", NULL, "url_invalid"},
 		{"example.com//a", NULL, "url_invalid"}, {"example.com/a b", NULL, "url_invalid"}, {"example.com/a./b", NULL, "url_invalid"},
 		{"file:///etc", NULL, "url_scheme"}, {"http://example.com/a", NULL, "url_scheme"}, {"ext::sh", NULL, "url_invalid"},
-		{"https://example.com/r.git", NULL, "url_git"}, {"example.com/a@", NULL, "version_invalid"},
+		{"https://example.com/r.git", NULL, "url_git"}, {"example.com/r.git@v1.0.0", NULL, "url_git"}, {"example.com/a@", NULL, "version_invalid"},
 		{"example.com/a@-x", NULL, "version_invalid"}, {"example.com/a", "--upload-pack=x", "version_invalid"},
 		{"example.com/a", "../x", "version_invalid"}, {"example.com/a", ">v1", "version_invalid"},
 		{"example.com/a@v1.0.0", "v1.0.0", "version_twice"}, {"strings", "v1.0.0", "version_invalid"},

@@ -17,6 +17,9 @@ func nearest(name string, names []string) []string {
 	lower := strings.ToLower(name)
 	var near []ranked
 	for _, candidate := range names {
+		if candidate == name {
+			continue // refused for another reason than its spelling
+		}
 		other := strings.ToLower(candidate)
 		distance := 2 * editDistance(lower, other)
 		if distance > len(lower) && len(lower) > 2 && strings.Contains(other, lower) {
@@ -25,7 +28,7 @@ func nearest(name string, names []string) []string {
 		if distance > max(4, len(lower)) {
 			continue
 		}
-		if candidate != name && lower != other {
+		if lower != other {
 			distance++
 		}
 		near = append(near, ranked{candidate, distance})

@@ -12,7 +12,13 @@ struct cgroups linux_cgroups;
 static int linux_prepare(struct jail_plan *plan, struct fault *f)
 {
 	char why[600];
+	struct cgroups before;
+	defer_free char *noted = mem_printf("%s/run/cgroups", plan->state);
+	if (cgroup_load(&before, noted) == 0)
+		cgroup_clear(&before); /* a run that was killed, perhaps started in another group than we are */
 	cgroup_prepare(&linux_cgroups, plan->instance, why, sizeof(why));
+	if (cgroup_save(&linux_cgroups, noted, f) < 0)
+		return -1;
 	if (linux_cgroups.version == 0)
 		log_warn("no control groups (%s): rlimits stand in for memory and pids", why);
 	return filter_prepare(f);
@@ -20,9 +26,10 @@ static int linux_prepare(struct jail_plan *plan, struct fault *f)
 
 static void linux_finish(const struct jail_plan *plan)
 {
-	(void)plan;
+	defer_free char *noted = mem_printf("%s/run/cgroups", plan->state);
 	if (linux_cgroups.version != 0)
 		cgroup_finish(&linux_cgroups);
+	(void)unlink(noted);
 }
 
 static bool linux_out_of_memory(const struct jail_parts *parts)
@@ -75,7 +82,9 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 static unsigned linux_count(const struct jail_plan *plan)
 {
 	struct cgroups groups;
-	cgroup_find(&groups, plan->instance);
+	defer_free char *noted = mem_printf("%s/run/cgroups", plan->state);
+	if (cgroup_load(&groups, noted) < 0)
+		cgroup_find(&groups, plan->instance);
 	return cgroup_count(&groups);
 }
 

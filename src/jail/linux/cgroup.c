@@ -247,6 +247,53 @@ uint64_t cgroup_usage(int usage)
 	return strtoull(text, NULL, 10);
 }
 
+int cgroup_save(const struct cgroups *groups, const char *path, struct fault *f)
+{
+	defer_buf struct buf text = {0};
+	buf_printf(&text, "%d\n", groups->version);
+	for (unsigned i = 0; i < groups->trees; i++)
+		buf_printf(&text, "%s\n", groups->parent[i]);
+	buf_printf(&text, "%s\n", groups->home);
+	return fs_write(path, text.data, text.len, 0600, f);
+}
+
+int cgroup_load(struct cgroups *groups, const char *path)
+{
+	*groups = (struct cgroups){0};
+	defer_free char *text = fs_read(path, 8192, NULL, NULL);
+	char *save = NULL;
+	char *line = text != NULL ? strtok_r(text, "\n", &save) : NULL;
+	if (line == NULL)
+		return -1;
+	groups->version = line[0] - '0';
+	groups->trees = groups->version == 2 ? 1 : groups->version == 1 ? CGROUP_TREES : 0;
+	for (unsigned i = 0; i < groups->trees; i++) {
+		line = strtok_r(NULL, "\n", &save);
+		if (line == NULL || line[0] != '/') {
+			groups->version = 0;
+			return -1;
+		}
+		(void)snprintf(groups->parent[i], sizeof(groups->parent[i]), "%s", line);
+	}
+	line = strtok_r(NULL, "\n", &save);
+	(void)snprintf(groups->home, sizeof(groups->home), "%s", line != NULL ? line : "");
+	return 0;
+}
+
+void cgroup_clear(const struct cgroups *groups)
+{
+	for (unsigned i = 0; i < groups->trees; i++) {
+		defer_closedir DIR *dir = opendir(groups->parent[i]);
+		for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL; e = readdir(dir)) {
+			if (strncmp(e->d_name, "slot", 4) == 0)
+				(void)cgroup_unmake(groups, (unsigned)strtoul(e->d_name + 4, NULL, 10), NULL);
+		}
+		if (groups->home[0] != '\0')
+			(void)rmdir(groups->home);
+		(void)rmdir(groups->parent[i]);
+	}
+}
+
 unsigned cgroup_count(const struct cgroups *groups)
 {
 	unsigned count = 0;

@@ -20,8 +20,13 @@ struct cgroups {
 
 /* Finds the host's version and makes our parent groups, named for the instance. Never fails: version 0. `why` says why. */
 void cgroup_prepare(struct cgroups *groups, const char *instance, char *why, size_t why_size);
-/* Finds without making: for doctor and for cleaning. */
+/* Finds where they would be, without making them. */
 void cgroup_find(struct cgroups *groups, const char *instance);
+/* Notes in the file where ours are, and reads it again: whoever looks or cleans later may be in another group than we are. */
+int cgroup_save(const struct cgroups *groups, const char *path, struct fault *f);
+int cgroup_load(struct cgroups *groups, const char *path);
+/* Kills what is in groups of slots, whatever their number, and removes them and the parents. */
+void cgroup_clear(const struct cgroups *groups);
 void cgroup_finish(const struct cgroups *groups);
 
 /* Descriptors of a slot's groups: what a process enters by (trees of them), the file that counts kills for want of memory, the

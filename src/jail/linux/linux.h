@@ -54,6 +54,8 @@ int userns_enter(struct jail_plan *plan, struct fault *f);
 
 int slot_create(const struct jail_plan *plan, unsigned slot, enum jail_kind kind, uint64_t source,
 	struct jail_parts *parts, struct fault *f);
+/* Sets parts->mark from the slot as it is made. */
+int slot_mark(struct jail_parts *parts);
 bool slot_recycle(const struct jail_plan *plan, const struct jail_parts *parts);
 int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f);
 

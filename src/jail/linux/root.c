@@ -1,6 +1,6 @@
 /*
  * A jail's root is the base directory of the state, bound read-only, with mounts on the empty places that
- * prepare_base (cli/base) left there:
+ * node/prepare.c left there:
  *
  *   /dev/{null,zero,full,random,urandom}  the host's nodes, bound
  *   /tmp                                  a tmpfs of limited size, the jail's own

@@ -184,6 +184,8 @@ static int take_up(void *thing, struct fault *f)
 			return fault_set(f, FAULT_PLATFORM, errno, "open %s", path);
 	}
 	spaces_down(m); /* the descriptors hold the namespaces from here on */
+	if (m->kind == JAIL_EXEC && slot_mark(m->parts) < 0)
+		return fault_set(f, FAULT_PLATFORM, 0, "the time of /tmp cannot be told");
 	return 0;
 }
 
@@ -217,8 +219,8 @@ int slot_create(const struct jail_plan *plan, unsigned slot, enum jail_kind kind
 	struct jail_parts *parts, struct fault *f)
 {
 	struct making m = {.plan = plan, .slot = slot, .kind = kind, .source = source, .parts = parts, .talk = -1};
-	for (int i = 0; i < JAIL_PARTS; i++)
-		parts->fd[i] = -1;
+	memset(parts->fd, 0xff, sizeof(parts->fd));
+	parts->mark = 0;
 	int made = steps_up(slot_steps, sizeof(slot_steps) / sizeof(slot_steps[0]), &m, f);
 	spaces_down(&m);
 	return made < 0 ? fault_wrap(f, "jail slot %u", slot) : 0;

@@ -55,14 +55,15 @@ static void cpus_open(const struct starting *s)
 	(void)sched_setaffinity(0, sizeof(all), &all);
 }
 
-/* /proc for the new pid namespace, detached: made where the host's whole /proc can be seen (or the kernel refuses) and
+/* /proc for the new pid namespace, its processes only and none of the kernel's own files, detached: made where the host's whole /proc can be seen (or the kernel refuses) and
  * while we have rights over it; spaces_enter puts it into the slot. -1: not wanted. */
 static int proc_make(const struct starting *s)
 {
 	if (!s->plan->proc || s->kind != JAIL_EXEC)
 		return -1;
 	int context = fsopen("proc", FSOPEN_CLOEXEC);
-	if (context < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "subset", "pid", 0) < 0 ||
+		fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		give_up(s->end, "proc");
 	int proc = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	if (proc < 0)

@@ -3,6 +3,7 @@ package calls
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -61,6 +62,20 @@ func Float() float64                      { return 0.1 }
 func Large() uint64                       { return 1<<64 - 1 }
 func Rune(r rune) string                  { return string(r) }
 func Complex(c complex128) complex128     { return c * c }
+
+func Same(x uint64) uint64 { return x }
+
+// Number gives a number's text.
+func Number(n json.Number) string { return n.String() }
+
+// Nested is as many lists in each other.
+func Nested(depth int) any {
+	var v any = []any{}
+	for range depth - 1 {
+		v = []any{v}
+	}
+	return v
+}
 
 // Left is the time until the context's deadline, in milliseconds.
 func Left(ctx context.Context) (int, bool) {

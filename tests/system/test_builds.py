@@ -1,0 +1,275 @@
+"""Hostile packages in build and fetch jails."""
+
+import io
+import os
+import re
+import stat
+import tempfile
+import threading
+import time
+import unittest
+import zipfile
+
+import proxy
+import sky
+
+MIB = 1 << 20
+
+
+def f(name, body, head=""):
+    return "package %s\n\n%s\n\nfunc F() string { %s }\n" % (name, head, body)
+
+
+def exponential(depth):
+    """Types that double at each level: 2^depth instances for the compiler to make."""
+    text = ["package slow\n\ntype A[T any] struct{ a, b T }\n\ntype B[T any] struct{ b T }\n"]
+    for i in range(depth):
+        text.append("func f%d[T any](t T) int { return f%d(A[T]{}) + f%d(B[T]{}) }\n" % (i, i + 1, i + 1))
+    text.append("func f%d[T any](t T) int { var x any = t; _, ok := x.(int); if ok { return 1 }; return 0 }\n" % depth)
+    text.append("func F() int { return f0(1) }\n")
+    return "\n".join(text)
+
+
+def doubled(times):
+    """A constant string of 2^times bytes."""
+    lines = ["package greedy", "", "const c0 = `x`"] + ["const c%d = c%d + c%d" % (i, i - 1, i - 1) for i in range(1, times + 1)]
+    return "\n".join(lines) + "\n\nvar V = c%d\n\nfunc F() int { return len(V) }\n" % times
+
+
+def zip_with(module, version, entries):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, text, mode in entries:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            info.create_system = 3
+            archive.writestr(info, text)
+    return out.getvalue()
+
+
+def setUpModule():
+    global server, tree
+    tree = proxy.Tree(tempfile.mkdtemp(prefix="proxy-", dir=sky.work))
+    tree.add("example.com/generate", {"a.go": f("generate", 'return "made"', "//go:generate sh -c 'echo owned > /tmp/owned; exit 1'\n")})
+    tree.add("example.com/cflags", {"a.go": 'package cflags\n\n// #cgo CFLAGS: -fplugin=/tmp/evil.so\n// #cgo LDFLAGS: -Wl,-rpath,/evil @/etc/shadow\nimport "C"\n\nfunc F() string { return "x" }\n'})
+    tree.add("example.com/embedup", {"a.go": f("embedup", "return s", 'import _ "embed"\n\n//go:embed ../../etc/passwd\nvar s string')})
+    tree.add("example.com/embedroot", {"a.go": f("embedroot", "return s", 'import _ "embed"\n\n//go:embed /etc/passwd\nvar s string')})
+    tree.add("example.com/embed", {"a.go": f("embed", "return s", 'import _ "embed"\n\n//go:embed data/*.txt\nvar s string'), "data/d.txt": "embedded"})
+    name, version = "example.com/link", "v1.0.0"
+    at = "%s@%s/" % (name, version)
+    link = [(at + "go.mod", "module %s\n\ngo 1.21\n" % name, 0o644), (at + "etc", "/etc/passwd", stat.S_IFLNK | 0o777),
+            (at + "a.go", f("link", "return s", 'import _ "embed"\n\n//go:embed etc\nvar s string'), 0o644)]
+    tree.add(name, {}, raw_zip=zip_with(name, version, link))
+    for i, entry in enumerate(("../../../../../../tmp/sky-slip", "/tmp/sky-slip", "example.com/slip%d@v1.0.0/../../../../../tmp/sky-slip")):
+        name = "example.com/slip%d" % i
+        at = name + "@v1.0.0/"
+        tree.add(name, {}, raw_zip=zip_with(name, version, [(at + "go.mod", "module %s\n\ngo 1.21\n" % name, 0o644), (at + "a.go", f("slip", 'return ""'), 0o644),
+                                                            (entry % i if "%" in entry else entry, "owned", 0o644)]))
+    tree.add("example.com/notzip", {}, raw_zip=b"this is no archive")
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("example.com/zipbomb@v1.0.0/go.mod", "module example.com/zipbomb\n\ngo 1.21\n")
+        archive.writestr("example.com/zipbomb@v1.0.0/a.go", f("zipbomb", 'return "x"'))
+        archive.writestr("example.com/zipbomb@v1.0.0/zero", b"\0" * (450 * MIB))
+    tree.add("example.com/zipbomb", {}, raw_zip=bomb.getvalue())
+    tree.add("example.com/slow", {"a.go": exponential(14)}, go="1.22")
+    tree.add("example.com/greedy", {"a.go": doubled(29)})
+    tree.add("example.com/data", {"a.go": "package data\n\nvar X = [%d]byte{1: 1}\n\nfunc F() int { return len(X) }\n" % (300 * MIB)})
+    tree.add("example.com/many", {"a.go": "package many\n\n" + "".join("func F%d(x int) int { return x + %d }\n\n" % (i, i) for i in range(10000))})
+    tree.add("example.com/linkname", {"a.go": f("linkname", 'return "x"', 'import _ "unsafe"\n\n//go:linkname runtime_exit runtime.exit\nfunc runtime_exit(int32)'), "a.s": ""})
+    tree.add("example.com/asm", {"a.go": f("asm", 'return "x"'), "a_amd64.s": '#include "/etc/passwd"\n'})
+    tree.add("example.com/include", {"a.go": f("include", 'return "x"'), "a_amd64.s": '#include "../../../../../etc/passwd"\n'})
+    tree.add("example.com/syso", {"a.go": f("syso", 'return "x"'), "evil_amd64.syso": "\x7fELFgarbage"})
+    tree.add("example.com/words", {"a.go": "package words\n\n" + "".join("func F%d() { undefined%d() }\n" % (i, i) for i in range(5000)) + "func F() {}\n"})
+    tree.add("example.com/names", {"a.go": "package names\n\nfunc Fmt() int { return 1 }\nfunc Init() {}\nfunc Main() int { return 2 }\ntype String string\ntype Any = any\n"
+                                           "func F(s String) String { return s }\n"})
+    tree.add("example.com/driver", {"a.go": "package driver\n\nfunc Main() string { return \"theirs\" }\n"})
+    tree.add("example.com/main2", {"a.go": "package fmt\n\nfunc Print(s string) string { return \"theirs \" + s }\n"})
+    deep = "package deep\n\nfunc F() int { return " + "(" * 20000 + "1" + ")" * 20000 + " }\n"
+    tree.add("example.com/deep", {"a.go": deep})
+    tree.add("example.com/loops", {"a.go": "package loops\n\nimport \"example.com/loops/b\"\n\nfunc F() { b.F() }\n",
+                                   "b/b.go": "package b\n\nimport \"example.com/loops\"\n\nfunc F() { loops.F() }\n"})
+    server = sky.Sky("builds", modules=tree.url,
+                     jails={"build_timeout": "6s", "fetch_timeout": "20s", "build": {"memory": "512MiB", "tmp": "384MiB", "pids": 128}}).start()
+    unittest.addModuleCleanup(server.close)
+
+
+class Builds(unittest.TestCase):
+    def works(self, url, data, call="F()"):
+        answer = server.call(url, call)
+        self.assertEqual((answer.status, answer.json.get("data")), (200, data), answer)
+        return answer
+
+    def fails(self, url, status, code=None, call="F()"):
+        answer = server.call(url, call)
+        self.assertEqual(answer.status, status, answer)
+        if code:
+            self.assertEqual(answer.code, code, answer)
+        self.assertLess(len(answer.body), 64 * 1024)
+        self.assertNotIn(b"root:", answer.body)
+        return answer
+
+    def tearDown(self):
+        sky.until(lambda: not self.tools(), 2, "the end of build jails: %s" % sky.describe(self.tools()))
+        self.assertEqual(server.files(), [])
+        answer = server.call("strings", "ToUpper(`a`)")
+        self.assertEqual(answer.status, 200, answer)
+
+    def tools(self):
+        """Processes of build and fetch jails."""
+        return [pid for pid in server.jail_pids() if re.match(r"(tool |/go/|.*/compile|.*/link|.*/asm)", sky.command(pid))]
+
+    def test_generate_is_not_run(self):
+        self.works("example.com/generate", "made")
+
+    def test_cgo_directives(self):
+        self.fails("example.com/cflags", 422, "cgo_off")
+
+    def test_embed(self):
+        self.works("example.com/embed", "embedded")
+        for url in ("example.com/embedup", "example.com/embedroot"):
+            answer = self.fails(url, 422, "compile_error")
+            self.assertIn("go:embed", answer.detail)
+
+    def test_symlinks(self):
+        answer = server.call("example.com/link", "F()")
+        self.assertNotIn(b"root:", answer.body)
+        self.assertIn(answer.status, (200, 404, 422, 502), answer)
+
+    def test_zip_slip(self):
+        for i in range(3):
+            answer = self.fails("example.com/slip%d" % i, 502)
+            self.assertFalse(os.path.exists("/tmp/sky-slip"))
+        self.assertNotIn(server.state, answer.detail)
+
+    def test_bad_zip(self):
+        self.fails("example.com/notzip", 502)
+
+    def test_zip_bomb(self):
+        answer = server.call("example.com/zipbomb", "F()")
+        self.assertIn(answer.status, (413, 422, 507), answer)
+        self.assertEqual(len(os.listdir(os.path.join(server.state, "tmp"))), 0)
+
+    def test_build_timeout(self):
+        answer = self.fails("example.com/slow", 422, "build_timeout")
+        self.assertLess(answer.seconds, 8)
+        self.assertEqual(answer.json["fault"], "function")
+
+    def test_build_memory(self):
+        answer = self.fails("example.com/greedy", 422)
+        self.assertIn("memory", answer.detail)
+        self.assertEqual((answer.json["fault"], answer.code), ("function", "build_out_of_memory"), answer)
+
+    def test_a_huge_program(self):
+        answer = server.call("example.com/data", "F()")
+        self.assertIn(answer.status, (413, 422, 507), answer)
+        sizes = [os.path.getsize(os.path.join(server.state, "artifacts", name)) for name in os.listdir(os.path.join(server.state, "artifacts"))]
+        self.assertLess(max(sizes, default=0), 128 * MIB)
+
+    def test_ten_thousand_functions(self):
+        self.works("example.com/many", "9999", "F9999(0)")
+        answer = self.works("example.com/many", "43", "F42(1)")
+        self.assertLess(answer.timing("build"), 1)
+        answer = self.fails("example.com/many", 404, "function_not_found", "F10000(0)")
+        self.assertLessEqual(len(answer.json["nearest"]), 10)
+
+    def test_linkname(self):
+        answer = server.call("example.com/linkname", "F()")
+        self.assertIn(answer.status, (200, 422), answer)
+
+    def test_assembler_reads_no_host_files(self):
+        for name in ("asm", "include"):
+            self.fails("example.com/" + name, 422, "compile_error")
+
+    def test_object_file(self):
+        answer = server.call("example.com/syso", "F()")
+        self.assertIn(answer.status, (200, 422), answer)
+
+    def test_many_words_of_the_compiler(self):
+        self.fails("example.com/words", 422, "compile_error")
+
+    def test_names_like_ours(self):
+        self.works("example.com/names", "1", "Fmt()")
+        self.works("example.com/names", "2", "Main()")
+        self.works("example.com/names", "x", 'F("x")')
+        self.works("example.com/driver", "theirs", "Main()")
+        self.works("example.com/main2", "theirs x", 'Print("x")')
+        self.works("example.com/main2", "theirs xtheirs y", 'Print("x") + fmt.Print("y")')
+
+    def test_deep_source(self):
+        answer = server.call("example.com/deep", "F()")
+        self.assertIn(answer.status, (200, 422), answer)
+
+    def test_import_cycle(self):
+        answer = server.call("example.com/loops", "F()")
+        self.assertEqual(answer.status, 422, answer)
+        self.assertIn("cycle", answer.detail)
+
+    def test_from_outside(self):
+        """What a build jail is, looked at while one is at work."""
+        thread = threading.Thread(target=server.call, args=("example.com/slow", "F() + 1"), daemon=True)
+        thread.start()
+        try:
+            pid = sky.until(lambda: [p for p in self.tools() if "compile" in sky.command(p)], 6, "a compiler")[0]
+            st = sky.status(pid)
+            for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
+                self.assertEqual(int(st[name], 16), 0, name)
+            self.assertEqual((st["NoNewPrivs"], st["Seccomp"]), ("1", "2"))
+            self.assertGreaterEqual(int(st["Uid"].split()[0]), 200000)
+            for name in ("user", "mnt", "pid", "net", "ipc", "uts"):
+                self.assertNotEqual(os.readlink("/proc/%d/ns/%s" % (pid, name)), os.readlink("/proc/self/ns/" + name), name)
+            interfaces = [line.split(":")[0].strip() for line in sky._read("/proc/%d/net/dev" % pid).splitlines() if ":" in line]
+            self.assertEqual(interfaces, ["lo"])
+            self.assertEqual(sky._read("/proc/%d/net/tcp" % pid).count("\n"), 1, "no sockets")
+            mounts = sky._read("/proc/%d/mountinfo" % pid)
+            points = {line.split()[4]: line.split()[5] for line in mounts.splitlines()}
+            for point in ("/", "/go", "/src"):
+                self.assertTrue(points[point].startswith("ro,"), points)
+            self.assertIn("/cache", points)
+            environment = {entry.split("=")[0] for entry in sky._read("/proc/%d/environ" % pid).split("\0") if entry}
+            self.assertFalse(environment & {"HTTPS_PROXY", "SSH_AUTH_SOCK", "AWS_SECRET_ACCESS_KEY", "USER", "SUDO_USER"}, environment)
+        finally:
+            thread.join()
+
+    def test_builds_cannot_change_the_shared_cache(self):
+        cache = os.path.join(server.state, "private/gocache")
+
+        def listing():
+            found = {}
+            for root, _, files in os.walk(cache):
+                for name in files:
+                    st = os.stat(os.path.join(root, name))
+                    found[os.path.join(root, name)] = (st.st_size, st.st_mtime_ns, st.st_mode, st.st_uid)
+            return found
+
+        before = listing()
+        self.works("example.com/generate", "mademade", "F() + generate.F()")
+        self.assertEqual(listing(), before)
+
+    def test_a_build_does_not_hold_up_calls(self):
+        threads = [threading.Thread(target=server.call, args=("example.com/slow", "F() + %d" % i), daemon=True) for i in (2, 3)]
+        for thread in threads:
+            thread.start()
+        try:
+            sky.until(self.tools, 5, "a build")
+            time.sleep(0.2)
+            for _ in range(5):
+                answer = server.call("strings", "ToUpper(`b`)")
+                self.assertEqual(answer.status, 200, answer)
+                self.assertLess(answer.seconds, 0.5)
+        finally:
+            for thread in threads:
+                thread.join()
+
+
+class ZLast(unittest.TestCase):
+    def test_nothing_is_left(self):
+        self.assertEqual(server.stop(), 0, server.log())
+        self.assertEqual(sky.describe(server.processes()), [])
+        self.assertEqual(server.cgroups(), [])
+        self.assertEqual(server.files(), [])
+        self.assertEqual(server.mounts(), [])
+        self.assertFalse(os.path.exists("/tmp/owned"))
+        log = server.log()
+        self.assertNotIn("the server died", log)
+        self.assertNotRegex(log, r"jailer \d+ died")
