@@ -93,6 +93,7 @@ static const struct field fields[] = {
 		.fallback = "\"8h\"", .max = YEAR},
 	{"jails.cache_purge_after", &field_duration, AT(cache_purge_after), .fallback = "\"24h\"",
 		.max = YEAR},
+	{"jails.cache_max", &field_size, AT(cache_max), .fallback = "\"4GiB\"", .min = MIB, .max = TIB},
 	{"jails.children_max", &field_number, AT(children_max), .fallback = "0", .max = 100000},
 	{"jails.monitoring_addr", &field_string, AT(statsd_host), .fallback = "\"127.0.0.1\"",
 		.valid = check_host, .allowed = host_words},

@@ -1,6 +1,7 @@
 #include "function/artifact.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/defer.h"
 #include "base/fs.h"
 #include "base/tree.h"
@@ -21,6 +22,8 @@ struct built {
 	bool ready;
 	struct artifact artifact;
 	struct artifact_wait *waits;
+	struct built *older, *newer; /* ready ones, by their last use */
+	uint64_t bytes, used_ns;
 };
 
 struct artifact_wait {
@@ -33,6 +36,9 @@ struct artifact_wait {
 struct artifacts {
 	struct artifacts_setup setup;
 	void *built;
+	struct built *oldest, *newest;
+	uint64_t bytes;
+	uv_timer_t purge;
 	unsigned long builds, parts;
 };
 
@@ -61,13 +67,65 @@ static void waits_tell(struct built *built, struct artifact *artifact, const jso
 	}
 }
 
+/* ---- what goes ---- */
+
+static void used_remove(struct artifacts *a, struct built *built)
+{
+	*(built->older != NULL ? &built->older->newer : &a->oldest) = built->newer;
+	*(built->newer != NULL ? &built->newer->older : &a->newest) = built->older;
+	built->older = built->newer = NULL;
+}
+
+static void used_add(struct artifacts *a, struct built *built)
+{
+	built->used_ns = clock_mono_ns();
+	built->older = a->newest;
+	*(a->newest != NULL ? &a->newest->newer : &a->oldest) = built;
+	a->newest = built;
+}
+
+static void built_drop(struct artifacts *a, struct built *built)
+{
+	defer_free char *path = mem_printf("%s/artifacts/%s", a->setup.state, built->artifact.digest);
+	used_remove(a, built);
+	a->bytes -= built->bytes;
+	pool_forget(a->setup.pool, &built->artifact.program);
+	(void)close(built->artifact.program.fd);
+	(void)unlink(path); /* another of the same content has it open */
+	json_decref(built->artifact.functions);
+	tree_remove(&a->built, &built->node);
+	free(built->key);
+	free(built);
+}
+
+static void built_keep(struct artifacts *a, struct built *built)
+{
+	struct stat st;
+	built->ready = true;
+	built->bytes = fstat(built->artifact.program.fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+	a->bytes += built->bytes;
+	used_add(a, built);
+	while (a->bytes > a->setup.bytes_max && a->oldest != built)
+		built_drop(a, a->oldest);
+}
+
+static void purge(uv_timer_t *timer)
+{
+	struct artifacts *a = timer->data;
+	const uint64_t now = clock_mono_ns();
+	while (a->oldest != NULL && now - a->oldest->used_ns > a->setup.unused_ms * 1000000U)
+		built_drop(a, a->oldest);
+}
+
+/* ---- building ---- */
+
 static void build_end(struct build *b)
 {
 	struct built *built = b->built;
 	if (b->file >= 0)
 		(void)close(b->file);
 	if (b->fault.kind == FAULT_NONE) {
-		built->ready = true;
+		built_keep(b->artifacts, built);
 		waits_tell(built, &built->artifact, b->report, &b->fault);
 	} else {
 		if (b->part != NULL)
@@ -213,6 +271,8 @@ struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct art
 	if (built != NULL)
 		free(key);
 	if (built != NULL && built->ready) {
+		used_remove(artifacts, built);
+		used_add(artifacts, built);
 		done(ctx, &built->artifact, NULL, &none);
 		return NULL;
 	}
@@ -255,5 +315,9 @@ struct artifacts *artifacts_create(const struct artifacts_setup *setup)
 {
 	struct artifacts *artifacts = mem_zero(1, sizeof(*artifacts));
 	artifacts->setup = *setup;
+	(void)uv_timer_init(setup->loop, &artifacts->purge);
+	artifacts->purge.data = artifacts;
+	(void)uv_timer_start(&artifacts->purge, purge, 60000, 60000);
+	uv_unref((uv_handle_t *)&artifacts->purge);
 	return artifacts;
 }

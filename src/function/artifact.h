@@ -3,7 +3,8 @@
 /*
  * artifact: compiled driver binaries, one for a package whose table holds all its plain functions, or one for an
  * expression. A hundred requests at once for one make one build. The binary lies under artifacts/ in the state directory,
- * named by its digest, and is held open: what runs is what was built.
+ * named by its digest, and is held open: what runs is what was built. What is not called any more goes: the least recently
+ * used past a cap on bytes, and all after a while. Calls in progress have what they need and are not disturbed.
  */
 
 #include "function/source.h"
@@ -29,8 +30,11 @@ struct artifact_wait;
 struct artifacts_setup {
 	uv_loop_t *loop;
 	struct tools *tools;
+	struct pool *pool;     /* whose waiting jails an artifact that goes takes with it */
 	const char *state;
 	bool cgo;
+	uint64_t bytes_max;    /* of all artifacts; the least recently used go first */
+	uint64_t unused_ms;    /* one not called for so long goes */
 };
 
 struct artifacts *artifacts_create(const struct artifacts_setup *setup);

@@ -135,7 +135,15 @@ static void api_open(struct server *s)
 		.expires_ms = ms_of(n->config.cache_default_expiration),
 		.bytes_max = (uint64_t)1 << 30,
 	};
-	const struct artifacts_setup artifacts = {.loop = &s->loop, .tools = s->tools, .state = n->state, .cgo = n->config.cgo};
+	const struct artifacts_setup artifacts = {
+		.loop = &s->loop,
+		.tools = s->tools,
+		.pool = s->pool,
+		.state = n->state,
+		.cgo = n->config.cgo,
+		.bytes_max = n->config.cache_max,
+		.unused_ms = ms_of(n->config.cache_purge_after),
+	};
 	const struct api_setup setup = {
 		.config = &n->config,
 		.invoke =

@@ -18,6 +18,7 @@ def setUpModule():
     tree.add(C, proxy.source("calls"), go="1.22")
     for i in range(4):
         tree.add("example.com/crowd%d" % i, {"a.go": "package crowd\n\nfunc Add(a, b int) int { return a + b }\n"})
+    tree.add("example.com/many", {"a.go": "package many\n\n" + "".join("func F%d(x int) int { return x + %d }\n\n" % (i, i) for i in range(10000))})
     server = sky.Sky("calls", modules=tree.url, jails={"exec_timeout": "2s"}).start()
     unittest.addModuleCleanup(server.close)
 
@@ -318,6 +319,17 @@ class Together(unittest.TestCase):
         bad = [str(answer) for i, answer in enumerate(answers) if answer.status != 200 or answer.json["data"] != str(i + 1)]
         self.assertEqual(bad, [])
 
+
+class Large(Calls):
+    def test_ten_thousand_functions(self):
+        answer = server.call("example.com/many", "F9999(0)")
+        self.assertEqual((answer.status, answer.json.get("data")), (200, "9999"), answer)
+        answer = server.call("example.com/many", "F42(1)")
+        self.assertEqual((answer.status, answer.json.get("data")), (200, "43"), answer)
+        self.assertLess(answer.timing("build"), 1)
+        answer = server.call("example.com/many", "F10000(0)")
+        self.assertEqual((answer.status, answer.code), (404, "function_not_found"), answer)
+        self.assertLessEqual(len(answer.json["nearest"]), 10)
 
 class Rules(unittest.TestCase):
     """`expressions` in the configuration limits what callers write."""

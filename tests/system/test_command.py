@@ -1,0 +1,178 @@
+"""The command line: run, doctor, init, exit statuses, and faults of the configuration."""
+
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+
+import proxy
+import sky
+
+M = "example.com/command"
+
+
+def setUpModule():
+    global tree
+    tree = proxy.Tree(tempfile.mkdtemp(prefix="proxy-", dir=sky.work))
+    tree.add(M, {"a.go": 'package command\n\nimport (\n\t"fmt"\n\t"os"\n)\n\nfunc Add(a, b int) int { return a + b }\n\nfunc Exit(code int) {\n\tfmt.Print("out")\n'
+                         '\tfmt.Fprint(os.Stderr, "err")\n\tos.Exit(code)\n}\n\nfunc Bytes() string { return "a\\xff\\x00b\\n" }\n\nfunc Panic() { panic("oh") }\n'})
+
+
+def program(*arguments, **options):
+    return subprocess.run([sky.binary, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False, **options)
+
+
+class Run(unittest.TestCase):
+    def checks(self, own):
+        done = own.run("run", M, "Add(20, 22)")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"42", b""))
+        done = own.run("run", M, "Exit(0)")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"out", b"err"))
+        done = own.run("run", M, "Exit(3)")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stdout, b"out")
+        self.assertTrue(done.stderr.startswith(b"err"), done.stderr)
+        done = own.run("run", M, "Add(1)")
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertIn(b"not enough arguments", done.stderr)
+        done = own.run("run", M, "Bytes()")
+        self.assertEqual((done.returncode, done.stdout), (0, b"a\xff\x00b\n"), "what the program wrote, byte for byte")
+
+    def test_with_a_running_server(self):
+        with sky.Sky("command", modules=tree.url) as own:
+            self.checks(own)
+            own.call(M, "Add(1, 1)")
+            self.assertIsNone(own.process.poll())
+
+    def test_with_a_token(self):
+        """The local socket is the owner's: no token is asked for."""
+        with sky.Sky("command", modules=tree.url, function_token="secret-1") as own:
+            done = own.run("run", M, "Add(1, 1)")
+            self.assertEqual((done.returncode, done.stdout), (0, b"2"), done.stderr)
+            mode = os.stat(os.path.join(own.state, "run/api.sock")).st_mode & 0o777
+            self.assertEqual(mode, 0o600)
+
+    def test_without_a_server(self):
+        own = sky.Sky("command", modules=tree.url)
+        self.checks(own)
+        self.assertEqual(sky.describe(own.processes()), [])
+        self.assertEqual(own.cgroups(), [])
+        self.assertEqual(own.files(), [])
+        self.assertFalse(os.path.exists(os.path.join(own.state, "run/api.sock")))
+        self.assertFalse(os.path.exists(os.path.join(own.state, "run/address")))
+
+    def test_interrupted(self):
+        own = sky.Sky("command", modules=tree.url)
+        own.write_config()
+        process = subprocess.Popen([sky.binary, "-c", own.config_path, "run", M, "Add(1, 2) * 3"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, start_new_session=True)
+        try:
+            sky.until(lambda: len(own.processes()) > 3, 10, "its server")
+            process.terminate()
+            process.wait(5)
+            sky.until(lambda: not own.processes(), 3, "the end of its server: %s" % sky.describe(own.processes()))
+        finally:
+            for pid in own.processes():
+                os.kill(pid, 9)
+            process.communicate()
+        own.start()
+        own.close()
+        self.assertEqual(own.cgroups(), [])
+
+    def test_two_at_once(self):
+        own = sky.Sky("command", modules=tree.url)
+        own.write_config()
+        arguments = [sky.binary, "-c", own.config_path, "run", M]
+        both = [subprocess.Popen([*arguments, "Add(%d, 1)" % i], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for i in range(2)]
+        for i, process in enumerate(both):
+            out, err = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, out), (0, b"%d" % (i + 1)), err)
+
+    def test_use(self):
+        own = sky.Sky("command", modules=tree.url)
+        for arguments in (("run",), ("run", M), ("run", M, "a", "b"), ("nosuch",), ("run", M, b"\xff")):
+            done = own.run(*arguments)
+            self.assertEqual(done.returncode, sky.EXIT_USE, (arguments, done.stderr))
+            self.assertTrue(done.stderr)
+
+
+class Command(unittest.TestCase):
+    def test_help_and_version(self):
+        done = program("-h")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"usage", done.stdout)
+        self.assertEqual(program("--help").stdout, done.stdout)
+        self.assertRegex(program("--version").stdout, rb"^sky-island \d")
+        self.assertEqual(program("--nosuch").returncode, sky.EXIT_USE)
+        self.assertEqual(program("-c").returncode, sky.EXIT_USE)
+
+    def test_init(self):
+        own = sky.Sky("command")
+        done = own.run("-i")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sky.describe(own.processes()), [])
+
+    def test_doctor(self):
+        own = sky.Sky("command")
+        done = own.run("doctor")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        for word in (b"state", b"prepared", b"cgroups", b"seccomp", b"namespaces", b"left behind"):
+            self.assertIn(word, done.stdout)
+        self.assertEqual(own.cgroups(), [])
+
+
+class Configuration(unittest.TestCase):
+    def faults(self, text):
+        with tempfile.NamedTemporaryFile("w", dir=sky.work, suffix=".json") as file:
+            file.write(text if isinstance(text, str) else json.dumps(text))
+            file.flush()
+            done = program("-c", file.name)
+        self.assertEqual(done.returncode, sky.EXIT_CONFIGURATION, done.stderr)
+        return done.stderr.decode()
+
+    def test_all_at_once(self):
+        told = self.faults({"state_dir": "relative", "http_port": 99999, "listn": "127.0.0.1", "log_level": "loud",
+                            "jails": {"exec_timeout": "soon", "memory": "1KiB", "pids": -1, "proc": "yes"}, "modules": {"goproxi": "x"}})
+        for word in ("state_dir", "http_port", "listn", "listen", "log_level", "jails.exec_timeout", "jails.memory", "jails.pids", "jails.proc",
+                     "modules.goproxi", "goproxy"):
+            self.assertIn(word, told)
+        self.assertGreaterEqual(len([line for line in told.splitlines() if ":" in line]), 9)
+
+    def test_one_by_one(self):
+        for text, word in (("", "JSON"), ("{", "JSON"), ("[]", "object"), ('{"http_port":1,"http_port":2}', "http_port"), ('{"http_port":"1"}', "http_port"),
+                           ('{"listen":"nowhere"}', "listen"), ('{"listen":"0.0.0.0"}', "function_token"), ('{"jails":7}', "jails"),
+                           ('{"listen":"0.0.0.0","open":true,"admin_api_token":"asdfasdfasdfasdf"}', "admin_api_token"),
+                           ('{"function_token":{"file":"/nonexistent/token"}}', "function_token"), ('{"function_token":{"env":"NOSUCHVARIABLE"}}', "NOSUCHVARIABLE"),
+                           ('{"expressions":"some"}', "expressions"), ('{"network":{"ip4":{"start_addr":"10.0.0.2"}}}', "network.ip4")):
+            with self.subTest(text):
+                self.assertIn(word, self.faults(text))
+
+    def test_secrets_are_not_told(self):
+        told = self.faults('{"admin_api_token":"very secret","function_token":["hidden-word"],"http_port":-1}')
+        self.assertNotIn("very secret", told)
+        self.assertNotIn("hidden-word", told)
+
+    def test_missing_file(self):
+        done = program("-c", "/nonexistent.json")
+        self.assertIn(done.returncode, (sky.EXIT_CONFIGURATION, 66), done.stderr)
+        self.assertIn(b"/nonexistent.json", done.stderr)
+
+    def test_port_in_use(self):
+        with sky.Sky("command") as own:
+            other = sky.Sky("command", http_port=own.port)
+            done = other.run()
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(str(own.port).encode(), done.stderr)
+            self.assertEqual(sky.describe(other.processes()), [])
+            self.assertEqual(other.cgroups(), [])
+
+    def test_the_originals_example(self):
+        example = {"release": "11.1-RELEASE", "http_port": 0, "admin_api_token": "asdfasdfasdfasdf", "admin_token_header": "X-Sky-Island-Token", "go_version": "1.9.2",
+                   "network": {"ip4": {"interface": "nosuch0", "start_addr": "10.0.0.20", "mask": "255.255.255.0", "range": 220, "gateway": "10.0.0.1", "dns": ["8.8.8.8"]}},
+                   "filesystem": {"zfs_dataset": "zroot/jails", "compression": True},
+                   "jails": {"base_jail_dir": "/zroot/jails", "cache_default_expiration": "24h", "cache_purge_after": "48h", "children_max": 20,
+                             "monitoring_addr": "127.0.0.1", "exec_timeout": "5s", "build_timeout": "60s"}}
+        with sky.Sky("command", modules=tree.url, **example) as own:
+            self.assertEqual(own.call(M, "Add(1, 1)").json.get("data"), "2")
+            self.assertIn("nosuch0", own.log())

@@ -1,0 +1,438 @@
+"""Kills at bad moments, restarts, and what is left of them."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import proxy
+import sky
+
+S = "example.com/state"
+
+
+def setUpModule():
+    global tree
+    tree = proxy.Tree(tempfile.mkdtemp(prefix="proxy-", dir=sky.work))
+    tree.add(S, {"a.go": 'package state\n\nimport "time"\n\nfunc Sleep(ms int) string {\n\ttime.Sleep(time.Duration(ms) * time.Millisecond)\n\treturn "slept"\n}\n'
+                         "\nfunc Add(a, b int) int { return a + b }\n"})
+    tree.add("example.com/heavy", {"a.go": heavy()}, go="1.22")
+
+
+def heavy():
+    text = ["package heavy\n\ntype A[T any] struct{ a, b T }\n\ntype B[T any] struct{ b T }\n"]
+    for i in range(12):
+        text.append("func f%d[T any](t T) int { return f%d(A[T]{}) + f%d(B[T]{}) }\n" % (i, i + 1, i + 1))
+    text.append("func f12[T any](t T) int { var x any = t; _, ok := x.(int); if ok { return 1 }; return 0 }\n\nfunc F() int { return f0(1) }\n")
+    return "\n".join(text)
+
+
+class State(unittest.TestCase):
+    def sky(self, **config):
+        jails = {"exec_timeout": "20s", **config.pop("jails", {})}
+        own = sky.Sky("state", modules=tree.url, jails=jails, **config).start()
+        self.addCleanup(own.close)
+        return own
+
+    def warm(self, own):
+        answer = own.call(S, "Add(1, 1)")
+        self.assertEqual((answer.status, answer.json.get("data")), (200, "2"), answer)
+
+    def begin(self, own, *call, **options):
+        """A call in the background; its answer, or what came instead, is appended to the list returned."""
+        got = []
+
+        def run():
+            try:
+                got.append(own.call(*call, **options))
+            except (OSError, http.client.HTTPException) as e:
+                got.append(e)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread, got
+
+    def clean(self, own, processes=()):
+        """After its end: nothing in the kernel, and the next start is clean, and the doctor says so."""
+        self.assertEqual(sky.describe(own.processes()), [])
+        self.assertEqual(own.mounts(), [])
+
+    def next_start_is_clean(self, own):
+        sky.until(lambda: not own.processes(), 3, "the end of all processes: %s" % sky.describe(own.processes()))
+        self.assertEqual(own.mounts(), [])
+        doctor = own.run("doctor")
+        self.assertEqual(doctor.returncode, 0, doctor.stdout)
+        own.start()
+        self.warm(own)
+        doctor = own.run("doctor")
+        self.assertEqual(doctor.returncode, 0, doctor.stdout)
+        self.assertEqual(own.stop(), 0, own.log())
+        self.nothing_left(own)
+
+    def nothing_left(self, own):
+        self.assertEqual(sky.describe(own.processes()), [])
+        self.assertEqual(own.cgroups(), [])
+        self.assertEqual(own.mounts(), [])
+        self.assertEqual(own.files(), [])
+        doctor = own.run("doctor")
+        self.assertEqual(doctor.returncode, 0, doctor.stdout)
+        self.assertRegex(doctor.stdout.decode(), r"(?m)^ok +left behind +nothing")
+        self.assertEqual(own.cgroups(), [], "made by the doctor")
+        self.assertEqual(sky.describe(own.processes()), [])
+
+
+class Supervisor(State):
+    def test_killed_during_a_call(self):
+        own = self.sky()
+        self.warm(own)
+        thread, got = self.begin(own, S, "Sleep(15000)")
+        time.sleep(0.4)
+        own.process.kill()
+        own.process.wait()
+        thread.join(5)
+        self.assertFalse(thread.is_alive())
+        self.next_start_is_clean(own)
+
+    def test_killed_during_a_build(self):
+        own = self.sky()
+        thread, got = self.begin(own, "example.com/heavy", "F()")
+        sky.until(lambda: any("compile" in sky.command(pid) for pid in own.jail_pids()), 10, "a compiler")
+        own.process.kill()
+        own.process.wait()
+        thread.join(5)
+        self.next_start_is_clean(own)
+
+    def test_doctor_tells_what_was_left(self):
+        own = self.sky()
+        self.warm(own)
+        own.process.kill()
+        own.process.wait()
+        sky.until(lambda: not own.processes(), 3, "the end of all processes")
+        doctor = own.run("doctor")
+        self.assertEqual(doctor.returncode, 0, doctor.stdout)
+        self.assertRegex(doctor.stdout.decode(), r"(?m)^warn +left behind +.*next start")
+        own.start()
+        own.stop()
+        self.nothing_left(own)
+
+    def test_killed_in_the_middle_of_starting(self):
+        own = sky.Sky("state", modules=tree.url)
+        self.addCleanup(own.close)
+        for after in (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
+            own.spawn()
+            time.sleep(after)
+            own.process.kill()
+            own.process.wait()
+            sky.until(lambda: not own.processes(), 3, "the end of all processes after %.2f s: %s" % (after, sky.describe(own.processes())))
+        self.next_start_is_clean(own)
+
+    def test_term_and_kill_while_preparing(self):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with self.subTest(number.name):
+                own = sky.Sky("state", modules=tree.url)
+                self.addCleanup(own.close)
+                shutil.rmtree(os.path.join(own.state, "private/gocache"))
+                own.spawn()
+                sky.until(lambda: len(own.processes()) > 1, 20, "the go command at work")
+                own.process.send_signal(number)
+                own.process.wait(5)
+                try:
+                    sky.until(lambda: not own.processes(), 2, "the end of what prepares: %s" % sky.describe(own.processes()))
+                finally:
+                    for pid in own.processes():
+                        os.kill(pid, signal.SIGKILL)
+
+
+class Server(State):
+    def test_killed_during_calls(self):
+        own = self.sky()
+        self.warm(own)
+        address = (own.host, own.port)
+        calls = [self.begin(own, S, "Sleep(15000)") for _ in range(3)]
+        time.sleep(0.5)
+        before = set(own.jail_pids())
+        server, _ = own.parts
+        os.kill(server, signal.SIGKILL)
+        for thread, got in calls:
+            thread.join(5)
+            self.assertIsInstance(got[0], Exception)  # the connection broke: nobody can answer
+        sky.until(lambda: not before & set(own.jail_pids()), 2, "the end of its jails")
+        answer = sky.until(lambda: self.answers(own), 5, "a new server")
+        self.assertEqual(answer.json["data"], "2")
+        self.assertEqual((own.host, own.port), address)
+        self.assertIsNone(own.process.poll())
+        own.stop()
+        self.nothing_left(own)
+
+    def answers(self, own):
+        try:
+            answer = own.call(S, "Add(1, 1)")
+        except (OSError, http.client.HTTPException):
+            return None
+        return answer if answer.status == 200 else None
+
+    def test_killed_during_a_build(self):
+        own = self.sky()
+        self.begin(own, "example.com/heavy", "F()")
+        sky.until(lambda: any("compile" in sky.command(pid) for pid in own.jail_pids()), 10, "a compiler")
+        os.kill(own.parts[0], signal.SIGKILL)
+        sky.until(lambda: self.answers(own), 10, "a new server")
+        sky.until(lambda: not any("compile" in sky.command(pid) for pid in own.jail_pids()), 2, "the end of the build")
+        own.stop()
+        self.nothing_left(own)
+
+    def test_killed_again_and_again(self):
+        own = self.sky()
+        for turn in range(5):
+            server = sky.until(lambda: own.parts[0], 5, "a server")
+            os.kill(server, signal.SIGKILL)
+            sky.until(lambda: self.answers(own) or own.process.poll() is not None, 10, "a new server")
+            self.assertIsNone(own.process.returncode, "after turn %d the program ended:\n%s" % (turn, own.log()))
+        own.stop()
+        self.nothing_left(own)
+
+
+class Jailers(State):
+    def works_within_a_second(self, own):
+        """A fetch, which needs a jail and nothing that is there already."""
+        answers = []
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            answers.append(own.call("example.com/nosuch", "F()"))
+            if answers[-1].status == 404:
+                break
+            time.sleep(0.02)
+        self.assertEqual(answers[-1].status, 404, [str(answer) for answer in answers[-3:]])
+        self.assertEqual({answer.status for answer in answers} - {404, 503}, set())
+        self.warm(own)
+
+    def test_killed_during_calls(self):
+        own = self.sky()
+        self.warm(own)
+        calls = [self.begin(own, S, "Sleep(3000)") for _ in range(4)]
+        time.sleep(0.5)
+        _, jailers = own.parts
+        os.kill(jailers[0], signal.SIGKILL)
+        killed = time.monotonic()
+        time.sleep(0.05)
+        answer = own.call(S, "Add(20, 1)")
+        self.assertEqual((answer.status, answer.json.get("data")), (200, "21"), answer)
+        self.assertLess(time.monotonic() - killed, 1)
+        for thread, got in calls:
+            thread.join(10)
+            self.assertIn(got[0].status, (200, 503), got[0])
+            if got[0].status == 503:
+                self.assertIn("retry-after", got[0].headers)
+                self.assertEqual(got[0].json["fault"], "platform")
+        statuses = [got[0].status for _, got in calls]
+        self.assertIn(503, statuses)
+        sky.until(lambda: len(own.parts[1]) == len(jailers), 2, "another jailer")
+        self.assertIsNotNone(own.parts[0])
+        own.stop()
+        self.nothing_left(own)
+
+    def test_all_killed(self):
+        own = self.sky()
+        self.warm(own)
+        server, jailers = own.parts
+        for pid in jailers:
+            os.kill(pid, signal.SIGKILL)
+        self.works_within_a_second(own)
+        self.assertEqual(own.parts[0], server, "the server lives on")
+        own.stop()
+        self.nothing_left(own)
+
+    def test_killed_during_a_build(self):
+        own = self.sky()
+        thread, got = self.begin(own, "example.com/heavy", "F()")
+        sky.until(lambda: any("compile" in sky.command(pid) for pid in own.jail_pids()), 10, "a compiler")
+        for pid in own.parts[1]:
+            os.kill(pid, signal.SIGKILL)
+        thread.join(10)
+        self.assertEqual(got[0].status, 503, got[0])
+        self.works_within_a_second(own)
+        own.stop()
+        self.nothing_left(own)
+
+    def test_stub_and_driver_killed_from_outside(self):
+        own = self.sky()
+        self.warm(own)
+        for which in (min, max):
+            sky.until(lambda: len(own.jail_pids()) == 2, 2, "the waiting jail")
+            waiting = set(own.jail_pids())
+            thread, got = self.begin(own, S, "Sleep(15000)")
+            time.sleep(0.3)
+            busy = [pids for pids in own.jails().values() if waiting & set(pids)]
+            self.assertTrue(busy)
+            os.kill(which(busy[0]), signal.SIGKILL)
+            thread.join(5)
+            self.assertEqual((got[0].status, got[0].code), (422, "function_killed"), got[0])
+            self.warm(own)
+
+
+class Stopping(State):
+    def test_drain(self):
+        own = self.sky()
+        self.warm(own)
+        thread, got = self.begin(own, S, "Sleep(1500)")
+        time.sleep(0.4)
+        begun = time.monotonic()
+        self.assertEqual(own.stop(), 0)
+        self.assertLess(time.monotonic() - begun, 2.5)
+        thread.join(5)
+        self.assertEqual((got[0].status, got[0].json.get("data")), (200, "slept"), got[0])
+        self.nothing_left(own)
+
+    def test_drain_waits_for_builds(self):
+        own = self.sky()
+        thread, got = self.begin(own, S, "Add(1, 2) * 7")
+        time.sleep(0.3)
+        self.assertEqual(own.stop(30), 0)
+        thread.join(5)
+        self.assertEqual((got[0].status, got[0].json.get("data")), (200, "21"), got[0])
+        self.nothing_left(own)
+
+    def test_second_signal(self):
+        own = self.sky()
+        self.warm(own)
+        thread, got = self.begin(own, S, "Sleep(15000)")
+        time.sleep(0.4)
+        own.process.terminate()
+        time.sleep(0.2)
+        self.assertIsNone(own.process.poll())
+        begun = time.monotonic()
+        own.process.terminate()
+        own.process.wait(3)
+        self.assertLess(time.monotonic() - begun, 1)
+        thread.join(2)
+        self.assertFalse(thread.is_alive())
+        self.nothing_left(own)
+
+    def test_interrupt(self):
+        own = self.sky()
+        own.process.send_signal(signal.SIGINT)
+        self.assertEqual(own.process.wait(5), 0)
+        self.nothing_left(own)
+
+    def test_hangup_does_not_end_it(self):
+        own = self.sky()
+        own.process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        self.assertIsNone(own.process.poll())
+        self.warm(own)
+
+    def test_stopped_with_idle_connections(self):
+        own = self.sky()
+        idle = [socket.create_connection((own.host, own.port)) for _ in range(20)]
+        begun = time.monotonic()
+        self.assertEqual(own.stop(), 0)
+        self.assertLess(time.monotonic() - begun, 2)
+        for s in idle:
+            s.close()
+
+
+class Together(State):
+    def test_second_server(self):
+        own = self.sky()
+        done = own.run()
+        self.assertEqual(done.returncode, sky.EXIT_UNAVAILABLE, done.stderr)
+        self.assertIn(own.state.encode(), done.stderr)
+        self.warm(own)
+        done = own.run("-i")
+        self.assertEqual(done.returncode, sky.EXIT_UNAVAILABLE, done.stderr)
+        self.warm(own)
+
+    def test_doctor_beside_a_running_server(self):
+        own = self.sky()
+        self.warm(own)
+        groups = own.cgroups()
+        doctor = own.run("doctor")
+        self.assertEqual(doctor.returncode, 0, doctor.stdout)
+        self.assertIn(b"running server", doctor.stdout)
+        self.assertEqual(own.cgroups(), groups)
+        self.warm(own)
+
+    def test_two_islands(self):
+        one, two = self.sky(), self.sky()
+        self.warm(one)
+        self.warm(two)
+        os.kill(one.process.pid, signal.SIGKILL)
+        one.process.wait()
+        one.start()
+        self.warm(two)
+        one.stop()
+        self.warm(two)
+        self.nothing_left(one)
+
+    def test_state_in_a_directory_that_only_root_may_enter(self):
+        """As /root is: the server, who is not root, must get at what it needs, or be told at the start."""
+        closed = tempfile.mkdtemp(prefix="closed-", dir=sky.work)
+        state = sky.make_state("state")
+        os.rename(state, closed + "/state")
+        os.chmod(closed, 0o700)
+        own = sky.Sky(modules=tree.url, state=closed + "/state")
+        self.addCleanup(own.close)
+        own.config_path, own.log_path = state + ".json", state + ".log"
+        own.spawn()
+        sky.until(lambda: own.process.poll() is not None or own.serves(), 20, "the start of a server")
+        if own.process.returncode is None:
+            answer = own.call(S, "Add(1, 1)")
+            self.assertEqual(answer.status, 200, answer)
+        else:
+            self.assertIn(closed, own.log())
+
+    def test_another_uid_base(self):
+        """The configuration may change between starts."""
+        own = self.sky()
+        self.warm(own)
+        own.stop()
+        own.config["jails"]["uid_base"] = 300000
+        own.start()
+        self.warm(own)
+        uids = {int(sky.status(pid)["Uid"].split()[0]) for pid in own.jail_pids()}
+        self.assertTrue(all(uid >= 300000 for uid in uids), uids)
+
+    def test_proc_where_the_configuration_says_so(self):
+        tree.add("example.com/proc", {"a.go": 'package proc\n\nimport "os"\n\nfunc Look() (int, error) {\n\tentries, err := os.ReadDir("/proc")\n\treturn len(entries), err\n}\n'
+                                              "\nfunc Self() string {\n\ttext, _ := os.ReadFile(\"/proc/self/comm\")\n\treturn string(text)\n}\n"})
+        own = self.sky(jails={"proc": True})
+        answer = own.typed("example.com/proc", "Look")
+        self.assertEqual(answer.status, 200, answer)
+        self.assertGreater(answer.json["results"][0], 5, answer)
+
+    def test_descriptors_and_memory_do_not_grow(self):
+        own = self.sky()
+        self.warm(own)
+
+        def held():
+            pids = [own.process.pid, own.parts[0], *own.parts[1]]
+            return [len(os.listdir("/proc/%d/fd" % pid)) for pid in pids]
+
+        for i in range(50):
+            own.call(S, "Add(1, %d)" % i)
+        time.sleep(0.2)
+        before = held()
+        for i in range(300):
+            own.call(S, "Add(1, %d)" % i)
+            if i % 10 == 0:
+                own.call(S, "Nosuch()")
+        sky.until(lambda: all(now <= then + 12 for now, then in zip(held(), before)), 3, "descriptors %s, before %s" % (held(), before))
+
+
+class Log(State):
+    def test_lines_are_json(self):
+        own = self.sky()
+        self.warm(own)
+        own.call(S, "Add(1, \x1b[31m\nforged line")
+        own.stop()
+        lines = [line for line in own.log().splitlines() if not line.startswith("prepare ")]
+        for line in lines:
+            json.loads(line)
+        self.assertNotIn("\x1b", own.log())
