@@ -140,6 +140,20 @@ class Files(Attack):
             self.assertEqual(self.typed("Found"), [])
 
 
+    def test_tmp_is_always_as_new(self):
+        room = self.typed("Room")
+        self.assertEqual((room["marked"], room["entries"], room["usable"]), (False, 0, "ok"))
+        for turn in range(12):
+            answer = server.typed(H, "Litter", 1000 if turn % 4 == 0 else 3)
+            self.assertIn(answer.status, (200, 422), answer)
+            if turn % 4 == 1:
+                server.typed(H, "FillTmp")
+            if turn % 4 == 2:
+                server.typed(H, "FillNames")
+            for _ in range(3):
+                self.assertEqual(self.typed("Room"), room, "after turn %d" % turn)
+
+
 class Privileges(Attack):
     def test_identity(self):
         who = self.typed("Identity")
@@ -345,6 +359,18 @@ class Ends(Attack):
             with self.subTest(function):
                 answer = self.ends(server.typed(H, function, 400), 422, "out_of_memory")
                 self.assertLess(answer.seconds, EXEC_TIMEOUT + 1)
+
+    def test_ends_do_not_stick(self):
+        """Whoever ran out of memory before is not told of in the answers of those that come after."""
+        for _ in range(6):
+            self.ends(server.typed(H, "Mapped", 400), 422, "out_of_memory")
+            for _ in range(4):
+                self.ends(server.typed(H, "KillSelf", 9), 422, "function_killed")
+
+    def test_memory_comes_back(self):
+        for _ in range(12):
+            self.ends(server.typed(H, "MemoryFile", 400), 422, "out_of_memory")
+            self.assertEqual(self.typed("Mapped", 90), "mapped")
 
     def test_memory_within_the_limit(self):
         self.assertEqual(self.typed("Mapped", 64), "mapped")

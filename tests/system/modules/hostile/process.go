@@ -307,6 +307,43 @@ func Found() []string {
 	return found
 }
 
+// Litter leaves all kinds of things in /tmp, and /tmp itself changed.
+func Litter(deep int) string {
+	_ = os.WriteFile("/tmp/a\nb", []byte("x"), 0)
+	_ = os.WriteFile("/tmp/...", []byte("x"), 0)
+	_ = os.Symlink("/etc", "/tmp/link")
+	_ = os.Symlink("/tmp", "/tmp/loop")
+	_ = syscall.Mkfifo("/tmp/fifo", 0o600)
+	_, _ = net.Listen("unix", "/tmp/socket")
+	_ = os.MkdirAll("/tmp/closed/inside", 0o700)
+	_ = os.Chmod("/tmp/closed", 0)
+	_ = os.Mkdir("/tmp/deep", 0o700)
+	if os.Chdir("/tmp/deep") == nil {
+		for range deep {
+			if os.Mkdir("directory-with-a-long-name-directory-with-a-long-name", 0o700) != nil ||
+				os.Chdir("directory-with-a-long-name-directory-with-a-long-name") != nil {
+				break
+			}
+		}
+	}
+	f, _ := os.Create("/tmp/removed")
+	_ = os.Remove("/tmp/removed")
+	_, _ = f.Write(make([]byte, 1<<20))
+	_ = os.Chtimes("/tmp", time.Unix(4711, 0), time.Unix(4711, 0))
+	_ = os.Chmod("/tmp", 0o1)
+	return "left"
+}
+
+// Room is what /tmp is like.
+func Room() map[string]any {
+	var s syscall.Stat_t
+	var fs syscall.Statfs_t
+	_ = syscall.Stat("/tmp", &s)
+	_ = syscall.Statfs("/tmp", &fs)
+	return map[string]any{"mode": s.Mode, "uid": s.Uid, "gid": s.Gid, "links": s.Nlink, "size": s.Size, "free": fs.Bfree, "names": fs.Ffree,
+		"marked": s.Mtim.Sec == 4711 || s.Atim.Sec == 4711, "entries": len(Found()), "usable": outcome(os.WriteFile("/tmp/x", nil, 0o600))}
+}
+
 // CloseAll closes its descriptors, then returns.
 func CloseAll(to int) string {
 	for fd := range to {
