@@ -118,6 +118,23 @@ static int map_write(const struct making *m, const char *file)
 	return fs_poke(path, lines);
 }
 
+/* While the maker still is who it was: once it changes its uid, only real root may look into its /proc. */
+static int spaces_take(struct making *m, struct fault *f)
+{
+	static const struct {
+		const char *name;
+		int part;
+	} spaces[] = {{"user", PART_USER}, {"mnt", PART_MOUNT}, {"net", PART_NET}};
+	for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
+		char path[64];
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)m->maker, spaces[i].name);
+		m->parts->fd[spaces[i].part] = open(path, O_RDONLY | O_CLOEXEC);
+		if (m->parts->fd[spaces[i].part] < 0)
+			return fault_set(f, FAULT_PLATFORM, errno, "open %s", path);
+	}
+	return 0;
+}
+
 static int spaces_up(void *thing, struct fault *f)
 {
 	struct making *m = thing;
@@ -134,6 +151,8 @@ static int spaces_up(void *thing, struct fault *f)
 		return fault_set(f, FAULT_PLATFORM, error, "clone with new user, mount and net namespaces");
 	if (map_write(m, "uid_map") < 0 || map_write(m, "gid_map") < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "map the jail's uid");
+	if (spaces_take(m, f) < 0)
+		return -1;
 	if (write(m->talk, "g", 1) != 1)
 		return fault_set(f, FAULT_PLATFORM, errno, "maker");
 	return 0;
@@ -166,30 +185,12 @@ static int root_up(void *thing, struct fault *f)
 	word.step[sizeof(word.step) - 1] = '\0';
 	if (word.error != 0)
 		return fault_set(f, FAULT_PLATFORM, word.error, "%s", word.step);
-	return 0;
-}
-
-static int take_up(void *thing, struct fault *f)
-{
-	static const struct {
-		const char *name;
-		int part;
-	} spaces[] = {{"user", PART_USER}, {"mnt", PART_MOUNT}, {"net", PART_NET}};
-	struct making *m = thing;
-	for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
-		char path[64];
-		(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)m->maker, spaces[i].name);
-		m->parts->fd[spaces[i].part] = open(path, O_RDONLY | O_CLOEXEC);
-		if (m->parts->fd[spaces[i].part] < 0)
-			return fault_set(f, FAULT_PLATFORM, errno, "open %s", path);
-	}
-	spaces_down(m); /* the descriptors hold the namespaces from here on */
 	if (m->kind == JAIL_EXEC && slot_mark(m->parts) < 0)
 		return fault_set(f, FAULT_PLATFORM, 0, "the time of /tmp cannot be told");
 	return 0;
 }
 
-static void take_down(void *thing)
+static void parts_down(void *thing)
 {
 	struct making *m = thing;
 	for (int i = 0; i < JAIL_PARTS; i++) {
@@ -208,11 +209,10 @@ static int nothing_up(void *thing, struct fault *f)
 
 /* The first step has only an undo: closing whatever descriptors the later ones opened. */
 static const struct step slot_steps[] = {
-	{"descriptors", nothing_up, take_down},
+	{"descriptors", nothing_up, parts_down},
 	{"cgroup", groups_up, groups_down},
 	{"namespaces", spaces_up, NULL},
 	{"root", root_up, NULL},
-	{"take", take_up, NULL},
 };
 
 int slot_create(const struct jail_plan *plan, unsigned slot, enum jail_kind kind, uint64_t source,
@@ -222,7 +222,7 @@ int slot_create(const struct jail_plan *plan, unsigned slot, enum jail_kind kind
 	memset(parts->fd, 0xff, sizeof(parts->fd));
 	parts->mark = 0;
 	int made = steps_up(slot_steps, sizeof(slot_steps) / sizeof(slot_steps[0]), &m, f);
-	spaces_down(&m);
+	spaces_down(&m); /* from here on the descriptors hold the namespaces */
 	return made < 0 ? fault_wrap(f, "jail slot %u", slot) : 0;
 }
 
