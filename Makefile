@@ -1,7 +1,7 @@
 # For those who type make; BSD's and GNU's. Everything is done by ./dev, which calls meson.
 
-PREFIX = /usr/local
-DESTDIR =
+PREFIX ?= /usr/local
+DESTDIR ?=
 
 all:
 	./dev build

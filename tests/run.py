@@ -18,6 +18,7 @@ import xml.etree.ElementTree as ElementTree
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(TOP, "build", "test")
+GO = os.path.join(TOP, "build", "go")
 USUAL = ["unit", "http", "system"]
 NOT_YET = ["vm", "freebsd", "browser", "soak"]
 NOT_HERE = 77  # the status of a suite that cannot be run on this machine
@@ -99,7 +100,16 @@ def show_go(output):
         print("".join(said[key]), end="")
 
 
-def reader_of_meson(build):
+def meson_functions(build):
+    """A reader of meson's results, and one who shows those that failed; what a test wrote is in meson's own log."""
+
+    def show(_):
+        with open(os.path.join(build, "meson-logs", "testlog.txt"), encoding="utf-8", errors="replace") as f:
+            sections = re.split(r"^=+ \d+/\d+ =+\n", f.read(), flags=re.M)[1:]
+        for section in sections:
+            if not re.search(r"^result: +exit status 0$", section, re.M) or re.search("^not ok", section, re.M):
+                print(re.sub(r"^ok .*\n", "", section, flags=re.M), end="")
+
     def read(_):
         tally = Tally()
         for suite in ElementTree.parse(os.path.join(build, "meson-logs", "testlog.junit.xml")).getroot():
@@ -112,7 +122,7 @@ def reader_of_meson(build):
                     tally.add(Tally(1))
         return tally
 
-    return read
+    return read, show
 
 
 # ---- suites ----
@@ -186,12 +196,12 @@ class Parts:
 
     def go(self):
         """The directory of a `go` that is new enough, or none for the one on PATH."""
+        environment = {**os.environ, "GOTOOLCHAIN": "local", "XDG_CONFIG_HOME": GO}
         try:
-            version = subprocess.run(["go", "env", "GOVERSION"], stdout=subprocess.PIPE, text=True, check=False,
-                                     env={**os.environ, "GOTOOLCHAIN": "local"}).stdout
+            version = subprocess.run(["go", "version"], stdout=subprocess.PIPE, text=True, check=False, env=environment).stdout
         except OSError:
             version = ""
-        found = re.match(r"go1\.(\d+)", version)
+        found = re.match(r"go version go1\.(\d+)", version)
         if found and int(found[1]) >= GO_LEAST:
             return []
         self.prepare()
@@ -199,19 +209,21 @@ class Parts:
         return [os.path.join(toolchains, max(os.listdir(toolchains)), "bin")]
 
     def unit(self):
-        tally = suite("unit", ["meson", "test", "-C", self.build, "--no-rebuild", "--print-errorlogs", "--suite", "unit"],
-                      reader_of_meson(self.build), 200)
+        read, show = meson_functions(self.build)
+        tally = suite("unit", ["meson", "test", "-C", self.build, "--no-rebuild", "--suite", "unit"], read, 200, show=show)
         if not self.sanitized:  # which are of C only
             tally.add(self.driver())
         return tally
 
     def driver(self):
-        go = os.path.join(TOP, "build", "go")
-        environment = {
-            **os.environ, "PATH": os.pathsep.join([*self.go(), os.environ["PATH"]]), "GOTOOLCHAIN": "local", "GOFLAGS": "-modcacherw",
-            "GOCACHE": os.path.join(go, "cache"), "GOMODCACHE": os.path.join(go, "modules"), "SKY_CALLDUMP": self.made("calldump"),
+        settings = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.environ.get("HOME", "/"), ".config")
+        environment = {  # the user's settings are read; what go writes stays under build/
+            "GOENV": os.path.join(settings, "go", "env"),
+            **os.environ,
+            "PATH": os.pathsep.join([*self.go(), os.environ["PATH"]]), "GOTOOLCHAIN": "local", "GOFLAGS": "-modcacherw",
+            "GOPATH": GO, "GOCACHE": os.path.join(GO, "cache"), "XDG_CONFIG_HOME": GO, "SKY_CALLDUMP": self.made("calldump"),
         }
-        return suite("driver", ["go", "test", "-count=1", "-json", "./..."], read_go, 280, show=show_go,
+        return suite("driver", ["go", "test", "-count=1", "-json", "./..."], read_go, 400, show=show_go,
                      cwd=os.path.join(TOP, "driver"), env=environment)
 
     def http(self):
@@ -226,7 +238,7 @@ class Parts:
         temporary = os.path.join(WORK, "tmp")
         os.makedirs(temporary, exist_ok=True)
         # What the program keeps until its end is no leak; jails are started and errors found with sanitizers as without.
-        return suite("system", [sys.executable, path, "--binary", self.binary, "--state", self.state], read_closing, 280,
+        return suite("system", [sys.executable, path, "--binary", self.binary, "--state", self.state], read_closing, 400,
                      env={**os.environ, "TMPDIR": temporary, "ASAN_OPTIONS": "detect_leaks=0"})
 
     def fuzz(self):

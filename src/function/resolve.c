@@ -98,7 +98,7 @@ int resolve_parse(struct resolve *r, const char *url, const char *version, struc
 		return fault_code(f, FAULT_INPUT, "version_twice", "the version is given twice: in url behind '@' and in version");
 	r->package = mem_strndup(url, at != NULL ? (size_t)(at - url) : strlen(url));
 	r->version = mem_strdup(at != NULL ? at + 1 : version != NULL ? version : "latest");
-	if (git_check(r->package, f) < 0 || path_check(r->package, f) < 0 || version_check(r->version, f) < 0) {
+	if (path_check(r->package, f) < 0 || git_check(r->package, f) < 0 || version_check(r->version, f) < 0) {
 		resolve_finish(r);
 		return -1;
 	}

@@ -72,7 +72,7 @@ def setUpModule():
         archive.writestr("example.com/zipbomb@v1.0.0/a.go", f("zipbomb", 'return "x"'))
         archive.writestr("example.com/zipbomb@v1.0.0/zero", b"\0" * (450 * MIB))
     tree.add("example.com/zipbomb", {}, raw_zip=bomb.getvalue())
-    tree.add("example.com/slow", {"a.go": exponential(12)}, go="1.22")
+    tree.add("example.com/slow", {"a.go": exponential(11)}, go="1.22")
     tree.add("example.com/greedy", {"a.go": doubled(29)})
     tree.add("example.com/data", {"a.go": "package data\n\nvar X = [%d]byte{1: 1}\n\nfunc F() int { return len(X) }\n" % (300 * MIB)})
     tree.add("example.com/linkname", {"a.go": f("linkname", 'return "x"', 'import _ "unsafe"\n\n//go:linkname runtime_exit runtime.exit\nfunc runtime_exit(int32)'), "a.s": ""})

@@ -117,9 +117,8 @@ class Names(unittest.TestCase):
 
     def test_standard(self):
         for url, call, data in (("strings", 'ToUpper("a")', "A"), ("math/big", "NewInt(7)", "7"), ("unicode/utf8", "RuneLen('a')", "1"),
-                                ("math/rand/v2", "N(1)", "0"), ("encoding/hex", 'EncodeToString([]byte("a"))', "61"), ("math", "Sqrt(16)", "4"),
-                                ("crypto/sha256", 'Sum256([]byte(""))[0]', "227"), ("go/token", "IsKeyword(\"func\")", "true"),
-                                ("net/url", 'QueryEscape("a b")', "a+b"), ("fmt", 'Sprint("a", 1)', "a1"), ("time", "Unix(0, 0).UTC().Year()", "1970")):
+                                ("math/rand/v2", "N(1)", "0"), ("fmt", 'Sprint("a", 1)', "a1"),
+                                ("net/url", 'QueryEscape("a b")', "a+b"), ("time", "Unix(0, 0).UTC().Year()", "1970")):
             with self.subTest(url):
                 answer = server.call(url, call)
                 self.assertEqual((answer.status, answer.json.get("data")), (200, data), answer)

@@ -48,8 +48,13 @@ func Tree() []string {
 			found = append(found, "? "+path+" "+outcome(err))
 			return nil
 		}
+		info, err := entry.Info() // a directory knows only what lies below what is mounted over it
+		if err != nil {
+			found = append(found, "? "+path+" "+outcome(err))
+			return nil
+		}
 		kind := "f"
-		switch mode := entry.Type(); {
+		switch mode := info.Mode(); {
 		case mode&fs.ModeCharDevice != 0:
 			kind = "c"
 		case mode&fs.ModeDevice != 0:
