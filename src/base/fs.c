@@ -125,6 +125,21 @@ int fs_remove_all(const char *path, struct fault *f)
 	return 0;
 }
 
+int fs_empty(const char *path, struct fault *f)
+{
+	defer_closedir DIR *dir = opendir(path);
+	if (dir == NULL)
+		return fault_set(f, FAULT_PLATFORM, errno, "open %s", path);
+	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		defer_free char *entry = mem_printf("%s/%s", path, e->d_name);
+		if (fs_remove_all(entry, f) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int fs_copy(const char *from, const char *to, mode_t mode, struct fault *f)
 {
 	size_t len = 0;

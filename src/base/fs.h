@@ -24,6 +24,8 @@ int fs_write(const char *path, const void *data, size_t len, mode_t mode, struct
 int fs_mkdirs(const char *path, mode_t mode, struct fault *f);
 /* rm -rf of one directory entry, never following links nor leaving the file system; a missing one is fine. */
 int fs_remove_all(const char *path, struct fault *f);
+/* Removes all that is in a directory, and leaves it. */
+int fs_empty(const char *path, struct fault *f);
 /* Copies a file whole. */
 int fs_copy(const char *from, const char *to, mode_t mode, struct fault *f);
 /* chown -R, links themselves included. */

@@ -22,11 +22,13 @@ struct built {
 	bool ready;
 	struct artifact artifact;
 	struct artifact_wait *waits;
+	struct tool *tool;           /* while it is built */
 	struct built *older, *newer; /* ready ones, by their last use */
 	uint64_t bytes, used_ns;
 };
 
 struct artifact_wait {
+	struct built *built;
 	struct artifact_wait *next;
 	bool *told;
 	artifact_done *done;
@@ -204,6 +206,7 @@ static json_t *name_set(const json_t *names)
 static void tool_ended(void *ctx, const json_t *report, const struct fault *f)
 {
 	struct build *b = ctx;
+	b->built->tool = NULL;
 	if (report == NULL) {
 		b->fault = *f;
 	} else {
@@ -252,7 +255,9 @@ static void build_start(struct artifacts *artifacts, struct built *built, const 
 		build_end(b);
 		return;
 	}
-	tool_run(artifacts->setup.tools, JAIL_BUILD, want->source->number, request, b->file, tool_ended, b);
+	struct tool *tool = tool_run(artifacts->setup.tools, JAIL_BUILD, want->source->number, request, b->file, tool_ended, b);
+	if (tool != NULL)
+		built->tool = tool;
 	json_decref(request);
 }
 
@@ -286,7 +291,7 @@ struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct art
 	}
 	bool told = false;
 	struct artifact_wait *w = mem_zero(1, sizeof(*w));
-	*w = (struct artifact_wait){.next = built->waits, .told = &told, .done = done, .ctx = ctx};
+	*w = (struct artifact_wait){.built = built, .next = built->waits, .told = &told, .done = done, .ctx = ctx};
 	built->waits = w;
 	if (first)
 		build_start(artifacts, built, want); /* may fail at once, and tell */
@@ -298,7 +303,13 @@ struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct art
 
 void artifact_cancel(struct artifact_wait *wait)
 {
+	struct built *built = wait->built;
+	bool wanted = false;
 	wait->done = NULL;
+	for (const struct artifact_wait *w = built->waits; w != NULL; w = w->next)
+		wanted |= w->done != NULL;
+	if (!wanted && built->tool != NULL)
+		tool_cancel(built->tool);
 }
 
 bool artifact_has(const struct artifact *artifact, const char *function)

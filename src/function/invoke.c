@@ -95,9 +95,7 @@ static void jail_next(struct invocation *i, struct artifact *artifact)
 	struct buf rest = {0};
 	struct pool_request request = {.flags = i->request.json ? FRAME_CALL_JSON : 0U, .name = "", .rest = &rest};
 	if (i->request.call == NULL) {
-		char *args = json_dumps(i->request.args, JSON_COMPACT | JSON_ENCODE_ANY);
-		buf_puts(&rest, args != NULL ? args : "[]");
-		free(args);
+		buf_puts(&rest, i->request.args);
 		request.flags |= FRAME_CALL_TYPED;
 		request.name = i->request.function;
 	} else if (!i->as_expression) {
@@ -260,7 +258,7 @@ void invoke_request_finish(struct invoke_request *request)
 	resolve_finish(&request->resolve);
 	free(request->call);
 	free(request->function);
-	json_decref(request->args);
+	free(request->args);
 	json_decref(request->imports);
 	*request = (struct invoke_request){0};
 }

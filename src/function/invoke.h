@@ -21,7 +21,7 @@ struct invoke_request {
 	struct resolve resolve;
 	char *call;           /* the text; NULL: a typed call */
 	char *function;       /* typed calls */
-	json_t *args;         /* typed calls: an array */
+	char *args;           /* typed calls: a JSON array's text */
 	json_t *imports;      /* array of strings, or NULL */
 	bool json;            /* output: json */
 	bool cache_bust;

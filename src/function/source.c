@@ -23,10 +23,12 @@ struct asked {
 	struct source *source;      /* NULL: not known (yet) */
 	uint64_t until_ns;          /* when a source that is not pinned must be asked for again */
 	struct source_wait *waits;  /* non-NULL: a fetch is under way */
+	struct tool *tool;          /* its run */
 	struct sources *sources;
 };
 
 struct source_wait {
+	struct asked *asked;
 	struct source_wait *next;
 	bool *told; /* while source_get still runs */
 	source_done *done;
@@ -151,6 +153,7 @@ static void fetched(void *ctx, const json_t *report, const struct fault *f)
 	struct fetch *fetch = ctx;
 	struct asked *asked = fetch->asked;
 	struct sources *sources = asked->sources;
+	asked->tool = NULL;
 	if (report == NULL) {
 		fetch->fault = *f;
 	} else {
@@ -197,7 +200,9 @@ static void fetch_start(struct asked *asked)
 		return;
 	}
 	json_t *request = json_pack("{s:s, s:s}", "package", asked->package, "version", asked->version);
-	tool_run(sources->setup.tools, JAIL_FETCH, 0, request, fetch->tar, fetched, fetch);
+	struct tool *tool = tool_run(sources->setup.tools, JAIL_FETCH, 0, request, fetch->tar, fetched, fetch);
+	if (tool != NULL)
+		asked->tool = tool;
 	json_decref(request);
 }
 
@@ -261,6 +266,7 @@ struct source_wait *source_get(struct sources *sources, const struct resolve *re
 	bool told = false;
 	struct source_wait *w = mem_zero(1, sizeof(*w));
 	const bool first = asked->waits == NULL;
+	w->asked = asked;
 	w->done = done;
 	w->ctx = ctx;
 	w->next = asked->waits;
@@ -276,8 +282,13 @@ struct source_wait *source_get(struct sources *sources, const struct resolve *re
 
 void source_cancel(struct source_wait *wait)
 {
-	/* The place stays, so that the fetch is seen to be under way; it just tells nobody. */
+	struct asked *asked = wait->asked;
+	bool wanted = false;
 	wait->done = NULL;
+	for (const struct source_wait *w = asked->waits; w != NULL; w = w->next)
+		wanted |= w->done != NULL;
+	if (!wanted && asked->tool != NULL)
+		tool_cancel(asked->tool);
 }
 
 struct sources *sources_create(const struct sources_setup *setup)

@@ -43,5 +43,5 @@ typedef void source_done(void *ctx, struct source *source, const json_t *report,
 
 /* Gives the source now (done is called before this returns, NULL comes back) or later. `refresh`: forget what is remembered first. */
 struct source_wait *source_get(struct sources *sources, const struct resolve *resolve, bool refresh, source_done *done, void *ctx);
-/* No longer interested; the fetch itself goes on, for the next who asks. */
+/* No longer interested; the last who is not ends the fetch. */
 void source_cancel(struct source_wait *wait);

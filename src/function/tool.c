@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { REPORT_MAX = 4 << 20, STDERR_MAX = 64 * 1024 };
+enum { REPORT_MAX = 4 << 20, STDERR_MAX = 64 * 1024, QUEUE_MAX = 128 };
 
 struct tool {
 	struct jailer_handle handle;
@@ -26,7 +26,9 @@ struct tool {
 	uv_poll_t control_poll, err_poll;
 	uv_timer_t timer;
 	unsigned open_handles;
-	bool started, ended, timed_out;
+	bool started, ended, timed_out, cancelled;
+	bool counted; /* among those that run */
+	bool *gone; /* while tool_run still runs */
 	struct egress *egress;
 	struct buf report, err_text;
 	tool_done *done;
@@ -38,7 +40,7 @@ struct tools {
 	struct jailer_client *jailers;
 	struct tool_limits limits;
 	struct tool *first, **last;
-	unsigned running[JAIL_KINDS];
+	unsigned running[JAIL_KINDS], queued;
 };
 
 static void queue_run(struct tools *tools);
@@ -87,7 +89,10 @@ static void tool_finish(struct tool *t, const json_t *report, const struct fault
 		uv_close((uv_handle_t *)&t->timer, handle_closed);
 	egress_destroy(t->egress);
 	t->egress = NULL;
-	tools->running[t->kind]--;
+	if (t->counted)
+		tools->running[t->kind]--;
+	if (t->gone != NULL)
+		*t->gone = true;
 	t->done(t->ctx, report, f);
 	t->ended = true;
 	tool_free_maybe(t);
@@ -121,6 +126,8 @@ static int end_fault(const struct tool *t, const struct jailer_event *event, str
 {
 	const char *kind = kind_name(t);
 	const uint64_t ms = t->kind == JAIL_BUILD ? t->tools->limits.build_ms : t->tools->limits.fetch_ms;
+	if (t->cancelled)
+		return fault_code(f, FAULT_BUSY, "cancelled", "the %s was given up", kind);
 	if (event->type == JAILER_FAILED)
 		return fault_code(f, event->full ? FAULT_FULL : FAULT_BUSY, event->full ? "disk_full" : "jail_failed", "%s", event->text);
 	if (t->timed_out && t->kind == JAIL_BUILD)
@@ -142,8 +149,12 @@ static void tool_ended(struct tool *t, const struct jailer_event *event)
 	struct fault f = {0};
 	fd_drain(t->control, &t->report, REPORT_MAX);
 	fd_drain(t->err, &t->err_text, STDERR_MAX);
-	json_t *report = t->report.len > 0 && !t->timed_out ? json_loadb(t->report.data, t->report.len, 0, NULL) : NULL;
+	json_t *report = t->report.len > 0 && !t->timed_out && !t->cancelled ? json_loadb(t->report.data, t->report.len, 0, NULL) : NULL;
 	if (!json_is_object(report)) {
+		json_decref(report);
+		report = NULL;
+		(void)end_fault(t, event, &f);
+	} else if (event->out_of_memory != 0 && !json_is_true(json_object_get(report, "ok"))) {
 		json_decref(report);
 		report = NULL;
 		(void)end_fault(t, event, &f);
@@ -249,6 +260,8 @@ static void queue_run(struct tools *tools)
 		if (t->next == NULL)
 			tools->last = at;
 		tools->running[t->kind]++;
+		tools->queued--;
+		t->counted = true;
 		struct fault f = {0};
 		if (tool_start(t, &f) < 0) {
 			tool_finish(t, NULL, &f); /* runs the queue itself */
@@ -266,9 +279,16 @@ static int request_write(const json_t *request)
 	return defer_take(&fd);
 }
 
-void tool_run(struct tools *tools, enum jail_kind kind, uint64_t source, const json_t *request, int bulk, tool_done *done,
+struct tool *tool_run(struct tools *tools, enum jail_kind kind, uint64_t source, const json_t *request, int bulk, tool_done *done,
 	void *ctx)
 {
+	struct fault f = {0};
+	bool gone = false;
+	if (tools->queued >= QUEUE_MAX) {
+		(void)fault_code(&f, FAULT_LIMITED, "too_many_builds", "%u builds and fetches wait already; try again later", tools->queued);
+		done(ctx, NULL, &f);
+		return NULL;
+	}
 	struct tool *t = mem_zero(1, sizeof(*t));
 	t->handle.event = tool_event;
 	t->tools = tools;
@@ -279,9 +299,35 @@ void tool_run(struct tools *tools, enum jail_kind kind, uint64_t source, const j
 	t->control = t->err = -1;
 	t->done = done;
 	t->ctx = ctx;
+	t->gone = &gone;
 	*tools->last = t;
 	tools->last = &t->next;
+	tools->queued++;
 	queue_run(tools);
+	if (gone)
+		return NULL;
+	t->gone = NULL;
+	return t;
+}
+
+void tool_cancel(struct tool *t)
+{
+	struct tools *tools = t->tools;
+	t->cancelled = true;
+	if (t->counted) {
+		jailer_client_kill(tools->jailers, &t->handle);
+		return;
+	}
+	struct tool **at = &tools->first;
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	if (t->next == NULL)
+		tools->last = at;
+	tools->queued--;
+	struct fault f = {0};
+	(void)fault_code(&f, FAULT_BUSY, "cancelled", "the %s was given up", kind_name(t));
+	tool_finish(t, NULL, &f);
 }
 
 int tool_fault(const json_t *report, struct fault *f)

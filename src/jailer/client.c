@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,7 +206,11 @@ void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
 	const struct place *p = place_of(c, h->id);
 	const struct connection *k = p != NULL ? c->connections[p->connection] : NULL;
 	struct jailer_request request = {.type = JAILER_KILL, .id = h->id};
-	if (k != NULL && fdpass_send(k->socket, &request, sizeof(request), NULL, 0) < 0)
+	if (k == NULL || fdpass_send(k->socket, &request, sizeof(request), NULL, 0) == 0)
+		return;
+	/* Full of starts: the jailer never blocks, so there will be room in no time. A jail must not live on for want of it. */
+	struct pollfd room = {.fd = k->socket, .events = POLLOUT};
+	if (errno != EAGAIN || poll(&room, 1, 1000) != 1 || fdpass_send(k->socket, &request, sizeof(request), NULL, 0) < 0)
 		log_warn("kill of a jail could not be sent: %s", strerror(errno));
 }
 

@@ -301,7 +301,8 @@ static void slot_ended(struct jailer *j, struct slot *slot, int status)
 		event.type = JAILER_FAILED;
 		event.full = end->start_error == ENOSPC;
 		(void)snprintf(event.text, sizeof(event.text), "start a jail: %.23s: %s", end->start_step, strerror(end->start_error));
-	} else if (WIFSIGNALED(event.status)) {
+	} else if (WIFSIGNALED(event.status) || slot->kind != JAIL_EXEC) {
+		/* Of a build it may be a child that was ended. */
 		event.out_of_memory = jail_backend->out_of_memory(&slot->parts);
 	}
 	outbox_send(&j->out, &event, -1);
@@ -366,7 +367,7 @@ static int request_read(struct jailer *j)
 		request_kill(j, in.request.id);
 		return 1;
 	}
-	if (in.request.type != JAILER_START || in.request.kind >= JAIL_KINDS || count != JAILER_START_FDS) {
+	if (in.request.type != JAILER_START || in.request.kind >= JAIL_SEED || count != JAILER_START_FDS) {
 		close_all(in.fds, count);
 		return -1;
 	}

@@ -21,11 +21,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct preparing {
@@ -35,6 +37,22 @@ struct preparing {
 };
 
 /* ---- storage ---- */
+
+/* In a child that has become the server: what is removed there is the server's to name, and to swap for a link while we look. */
+static int empty_as_server(const struct node *n, const char *path, struct fault *f)
+{
+	int status = -1;
+	pid_t child = fork();
+	if (child == 0) {
+		if (n->server_uid != 0 && (setgroups(0, NULL) < 0 || setresgid(n->server_uid, n->server_uid, n->server_uid) < 0 ||
+						  setresuid(n->server_uid, n->server_uid, n->server_uid) < 0))
+			_exit(2);
+		_exit(fs_empty(path, NULL) < 0 ? 1 : 0);
+	}
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return status == 0 ? 0 : fault_set(f, FAULT_PLATFORM, 0, "%s could not be emptied", path);
+}
 
 static int storage_up(void *thing, struct fault *f)
 {
@@ -47,12 +65,14 @@ static int storage_up(void *thing, struct fault *f)
 	const struct node *n = ((struct preparing *)thing)->node;
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		defer_free char *path = node_path(n, "%s", dirs[i].name);
-		if ((dirs[i].emptied && fs_remove_all(path, f) < 0) || fs_mkdirs(path, 0755, f) < 0)
+		if (fs_mkdirs(path, 0755, f) < 0)
 			return -1;
 		if (strcmp(dirs[i].name, "private") == 0 && chmod(path, 0700) < 0)
 			return fault_set(f, FAULT_PLATFORM, errno, "chmod %s", path);
 		if (dirs[i].servers && n->server_uid != 0 && chown(path, n->server_uid, n->server_uid) < 0)
 			return fault_set(f, FAULT_PLATFORM, errno, "chown %s", path);
+		if (dirs[i].emptied && empty_as_server(n, path, f) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -74,7 +94,10 @@ static char **go_environment(const struct preparing *p, const char *const *more,
 	const size_t passed_count = sizeof(passed) / sizeof(passed[0]);
 	char **env = mem_zero(passed_count + configured_count + count + 2, sizeof(*env));
 	size_t at = 0;
-	/* First, since Go takes the first of two of a name. */
+	/* Go takes the first of two of a name: ours, then what is configured, then what the environment says. */
+	env[at++] = mem_printf("TMPDIR=%s/private", p->node->state);
+	for (size_t i = 0; i < count; i++)
+		env[at++] = mem_strdup(more[i]);
 	for (size_t i = 0; i < configured_count; i++) {
 		if (configured[i].value != NULL)
 			env[at++] = mem_printf("%s=%s", configured[i].name, configured[i].value);
@@ -84,9 +107,6 @@ static char **go_environment(const struct preparing *p, const char *const *more,
 		if (value != NULL)
 			env[at++] = mem_printf("%s=%s", passed[i], value);
 	}
-	env[at++] = mem_printf("TMPDIR=%s/tmp", p->node->state);
-	for (size_t i = 0; i < count; i++)
-		env[at++] = mem_strdup(more[i]);
 	return env;
 }
 
@@ -261,8 +281,8 @@ static int with_toolchain(const struct preparing *p, const char *cache, char *co
 {
 	defer_free char *root = mem_printf("GOROOT=%s", p->goroot);
 	defer_free char *build = mem_printf("GOCACHE=%s", cache);
-	defer_free char *modules = mem_printf("GOMODCACHE=%s/tmp/modcache", p->node->state);
-	defer_free char *home = mem_printf("HOME=%s/tmp", p->node->state);
+	defer_free char *modules = mem_printf("GOMODCACHE=%s/private/modcache", p->node->state);
+	defer_free char *home = mem_printf("HOME=%s/private", p->node->state);
 	const char *more[] = {root, build, modules, home, "GOPROXY=off", "GOFLAGS=-mod=mod", "GOTOOLCHAIN=local", "GOENV=off",
 		"GOWORK=off", "GOTELEMETRY=off", "CGO_ENABLED=0"};
 	return go_run(p, argv, more, sizeof(more) / sizeof(more[0]), dir, NULL, f);

@@ -121,7 +121,7 @@ static void answered(struct pool_run *run, enum pool_outcome outcome, const char
 {
 	struct pool_result result = {.outcome = outcome, .text = text, .text_len = len};
 	outputs_drain(run);
-	if (output_exceeded(run))
+	if (output_exceeded(run) || len > pool_limits_of(run->pool)->output_max)
 		result.outcome = POOL_OUTPUT_LIMIT;
 	run->state = RUN_ENDING;
 	result_tell(run, &result);
@@ -157,8 +157,9 @@ static void frame_handle(struct pool_run *run, enum frame_type type, const char 
 	/* Anything else is the function writing where it has no business: passed over. */
 }
 
-/* Takes what came on the control socket. False: it is closed, or no longer speaks frames. */
-static bool frames_read(struct pool_run *run)
+/* Takes what came on the control socket: one read, so that a function that floods it holds up nobody, or at its end all. False:
+ * it is closed, or no longer speaks frames. */
+static bool frames_read(struct pool_run *run, bool all)
 {
 	while (run->control >= 0) {
 		ssize_t n = read(run->control, buf_reserve(&run->in, 16384), 16384);
@@ -179,7 +180,7 @@ static bool frames_read(struct pool_run *run)
 		}
 		if (got < 0)
 			return false;
-		if (n < 16384)
+		if (n < 16384 || !all)
 			return true;
 	}
 	return true;
@@ -206,7 +207,7 @@ static void run_readable(uv_poll_t *poll, int status, int events)
 	if (poll == &run->control_poll) {
 		if ((events & UV_WRITABLE) != 0 && run->call != NULL)
 			frame_write(run);
-		if (!frames_read(run) && run->control >= 0)
+		if (!frames_read(run, false) && run->control >= 0)
 			(void)uv_poll_stop(&run->control_poll); /* it ended, or nonsense was written: only its end matters now */
 		return;
 	}
@@ -249,7 +250,7 @@ void run_call(struct pool_run *run, struct pool_call *call)
 static void end_tell(struct pool_run *run, const struct jailer_event *event)
 {
 	struct pool_result result = {0};
-	(void)frames_read(run); /* a RESULT may lie there still: then it counts */
+	(void)frames_read(run, true); /* a RESULT may lie there still: then it counts */
 	if (run->call == NULL)
 		return;
 	outputs_drain(run);

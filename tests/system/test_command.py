@@ -76,8 +76,8 @@ class Run(unittest.TestCase):
             for pid in own.processes():
                 os.kill(pid, 9)
             process.communicate()
-        own.start()
-        own.close()
+            own.start()  # clears what was left
+            own.close()
         self.assertEqual(own.cgroups(), [])
 
     def test_two_at_once(self):

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -70,6 +71,19 @@ static int tree_bind(const char *from, const char *to)
 	return bind_to(from, to, MS_RDONLY | MS_NOSUID | MS_NODEV);
 }
 
+/* The directory of source trees is the server's, which must not choose what is bound by a link in it. */
+static int source_bind(const struct jail_plan *plan, uint64_t source)
+{
+	char path[4200];
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+	(void)snprintf(path, sizeof(path), "%s/sources/%016llx", plan->state, (unsigned long long)source);
+	int tree = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	if (tree < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", tree);
+	return tree_bind(path, "src");
+}
+
 /* What a build reads; *cache is the shared build cache, opened for cache_overlay. */
 static int build_binds(const struct jail_plan *plan, enum jail_kind kind, uint64_t source, int *cache, const char **step)
 {
@@ -83,8 +97,7 @@ static int build_binds(const struct jail_plan *plan, enum jail_kind kind, uint64
 	if (*cache < 0)
 		return -1;
 	*step = "source";
-	(void)snprintf(path, sizeof(path), "%s/sources/%016llx", plan->state, (unsigned long long)source);
-	return source == 0 ? 0 : tree_bind(path, "src");
+	return source == 0 ? 0 : source_bind(plan, source);
 }
 
 static int fetch_binds(const struct jail_plan *plan, const char **step)

@@ -129,6 +129,7 @@ static void limits_apply(const struct starting *s)
 		return;
 	limit_set(s, RLIMIT_DATA, limits->memory + (64U << 20));
 	limit_set(s, RLIMIT_NPROC, limits->pids);
+	limit_set(s, RLIMIT_FSIZE, limits->tmp);
 }
 
 static void identity_drop(const struct starting *s)
@@ -160,7 +161,9 @@ static _Noreturn void program_exec(const struct starting *s)
 	static char *const seed_argv[] = {"tool", "seed", NULL};
 	static char *const *const argv[JAIL_KINDS] = {exec_argv, build_argv, fetch_argv, seed_argv};
 	/* The jailer keeps 0 to 9 for itself, so that no source is overwritten by a target. */
-	fd_place(s, s->fds[JAIL_STDIN], 0);
+	/* An execution jail opens its own: flags and owners set on a shared one would be the next call's too. */
+	int own = s->kind == JAIL_EXEC ? open("/dev/null", O_RDONLY) : s->fds[JAIL_STDIN];
+	fd_place(s, own, 0);
 	fd_place(s, s->fds[JAIL_STDOUT], 1);
 	fd_place(s, s->fds[JAIL_STDERR], 2);
 	fd_place(s, s->fds[JAIL_CONTROL], 3);
