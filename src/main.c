@@ -1,21 +1,21 @@
 /*
- * Sky Island turns any Go package into an API. The map of the tree, in the order a call passes through it:
+ * Sky Island turns any Go package into an API. The map of the tree, in the order a call passes
+ * through it:
  *
  *   main.c        this: the command line
  *   cli/          the subcommands
  *   node/         one running Sky Island: preparation, the supervisor and the processes it forks
  *   http/         the HTTP server: connections, parsing, limits
  *   api/          routes, tokens, problem details; POST /api/v1/function
- *   function/     a call's way: call (its text), resolve (its package), source (fetched), artifact (built), invoke (all together);
- *                 tool runs driver/cmd/tool in a jail
- *   pool/         jails waiting and running, how each call ended, the frames spoken with a driver
- *   jailer/       message, client (the server's side), server and helper (the jailer's side)
- *   jail/         what a jail is; linux/ makes them
- *   net/          egress: the only way out of a fetch jail
- *   state/        the journal of what is in the kernel
- *   config/       the configuration
- *   base/         fault buf fs proc log defer clock fdpass tree: knows nothing of the product
- *   ../driver/    in Go: the driver linked into every artifact, and the tool that fetches and builds
+ *   function/     a call's way: call (its text), resolve (its package), source (fetched), artifact
+ * (built), invoke (all together); tool runs driver/cmd/tool in a jail pool/         jails waiting
+ * and running, how each call ended, the frames spoken with a driver jailer/       message, client
+ * (the server's side), server and helper (the jailer's side) jail/         what a jail is; linux/
+ * makes them net/          egress: the only way out of a fetch jail state/        the journal of
+ * what is in the kernel config/       the configuration base/         fault buf fs proc log defer
+ * clock fdpass tree: knows nothing of the product
+ *   ../driver/    in Go: the driver linked into every artifact, and the tool that fetches and
+ * builds
  */
 
 #include "cli/cli.h"
@@ -32,12 +32,14 @@ static const struct {
 
 static void usage(FILE *to)
 {
-	(void)fprintf(to, "usage: sky-island [-c CONFIG]            serve calls, in the foreground\n"
-			  "       sky-island [-c CONFIG] -i         prepare all that jails need, then end\n"
-			  "       sky-island [-c CONFIG] run URL CALL\n"
-			  "                                         one call: run strings 'ToUpper(\"a\")'\n"
-			  "       sky-island [-c CONFIG] doctor     what this host offers, what is missing, what was left behind\n"
-			  "       sky-island -h | --version\n");
+	(void)fprintf(to,
+		"usage: sky-island [-c CONFIG]            serve calls, in the foreground\n"
+		"       sky-island [-c CONFIG] -i         prepare all that jails need, then end\n"
+		"       sky-island [-c CONFIG] run URL CALL\n"
+		"                                         one call: run strings 'ToUpper(\"a\")'\n"
+		"       sky-island [-c CONFIG] doctor     what this host offers, what is missing, "
+		"what was left behind\n"
+		"       sky-island -h | --version\n");
 }
 
 static int command_run(const struct cli *cli)
@@ -53,8 +55,9 @@ static int command_run(const struct cli *cli)
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {{"config", required_argument, NULL, 'c'}, {"init", no_argument, NULL, 'i'},
-		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+		{"init", no_argument, NULL, 'i'}, {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'}, {0}};
 	struct cli cli = {0};
 	int init = 0;
 	for (int c; (c = getopt_long(argc, argv, "+c:ih", longs, NULL)) != -1;) {

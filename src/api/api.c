@@ -1,5 +1,6 @@
 /*
- * The way of a request through the api: identify it, check where it comes from, find its route, check its token, handle it.
+ * The way of a request through the api: identify it, check where it comes from, find its route,
+ * check its token, handle it.
  */
 
 #include "api/exchange.h"
@@ -35,9 +36,14 @@ static void health_get(struct api *api, struct http_exchange *x)
 	json_respond(x, 200, json_pack("{s:s}", "status", "ok"));
 }
 
-static void problem_simple(struct http_exchange *x, int status, const char *code, const char *fault, const char *detail)
+static void problem_simple(struct http_exchange *x, int status, const char *code, const char *fault,
+	const char *detail)
 {
-	const struct problem p = {.status = status, .code = code, .fault = fault, .stage = "request", .detail = detail,
+	const struct problem p = {.status = status,
+		.code = code,
+		.fault = fault,
+		.stage = "request",
+		.detail = detail,
 		.retry_after = status == 503 ? 1 : 0};
 	problem_respond(x, &p);
 }
@@ -45,7 +51,8 @@ static void problem_simple(struct http_exchange *x, int status, const char *code
 static void ready_get(struct api *api, struct http_exchange *x)
 {
 	if (api->draining)
-		problem_simple(x, 503, "draining", "platform", "the server is stopping and takes no new calls");
+		problem_simple(x, 503, "draining", "platform",
+			"the server is stopping and takes no new calls");
 	else
 		json_respond(x, 200, json_pack("{s:s}", "status", "ready"));
 }
@@ -77,7 +84,8 @@ void exchange_identify(struct api *api, struct http_exchange *x)
 static void host_name(const char *host, char name[256])
 {
 	size_t len = host[0] == '[' ? strcspn(host + 1, "]") : strcspn(host, ":");
-	(void)snprintf(name, 256, "%.*s", (int)(len > 255 ? 255 : len), host[0] == '[' ? host + 1 : host);
+	(void)snprintf(
+		name, 256, "%.*s", (int)(len > 255 ? 255 : len), host[0] == '[' ? host + 1 : host);
 }
 
 static bool name_is_ours(const struct api *api, const char *name)
@@ -97,7 +105,8 @@ static bool name_is_ours(const struct api *api, const char *name)
 	return false;
 }
 
-/* Any web page can make a browser post here: what a browser says of where it comes from must be us. */
+/* Any web page can make a browser post here: what a browser says of where it comes from must be us.
+ */
 static bool origin_check(const struct api *api, struct http_exchange *x)
 {
 	const char *host = http_header(x, "Host");
@@ -108,7 +117,8 @@ static bool origin_check(const struct api *api, struct http_exchange *x)
 		host_name(host, name);
 	if (api->loopback && !name_is_ours(api, name)) {
 		problem_simple(x, 421, "misdirected", "request",
-			"Host is not this server: use localhost, or add the name to hostnames in the configuration");
+			"Host is not this server: use localhost, or add the name to hostnames in "
+			"the configuration");
 		return false;
 	}
 	bool foreign = site != NULL && strcasecmp(site, "cross-site") == 0;
@@ -117,7 +127,8 @@ static bool origin_check(const struct api *api, struct http_exchange *x)
 		foreign |= at == NULL || host == NULL || strcasecmp(at + 3, host) != 0;
 	}
 	if (foreign) {
-		problem_simple(x, 403, "foreign_origin", "request", "requests from other web sites are refused");
+		problem_simple(x, 403, "foreign_origin", "request",
+			"requests from other web sites are refused");
 		return false;
 	}
 	return true;
@@ -140,17 +151,21 @@ static bool token_check(const struct api *api, struct http_exchange *x, enum tok
 	const struct config *c = api->setup.config;
 	if (token == TOKEN_FUNCTION && c->function_token != NULL) {
 		const char *given = http_header(x, "Authorization");
-		if (given != NULL && strncasecmp(given, "Bearer ", 7) == 0 && token_equal(given + 7, c->function_token))
+		if (given != NULL && strncasecmp(given, "Bearer ", 7) == 0 &&
+			token_equal(given + 7, c->function_token))
 			return true;
 		http_add_header(x, "WWW-Authenticate", "Bearer");
-		problem_simple(x, 401, "unauthorized", "request", "send the function token as \"Authorization: Bearer …\"");
+		problem_simple(x, 401, "unauthorized", "request",
+			"send the function token as \"Authorization: Bearer …\"");
 		return false;
 	}
 	if (token == TOKEN_ADMIN) {
 		const char *given = http_header(x, c->admin_token_header);
-		if (given != NULL && c->admin_api_token != NULL && token_equal(given, c->admin_api_token))
+		if (given != NULL && c->admin_api_token != NULL &&
+			token_equal(given, c->admin_api_token))
 			return true;
-		problem_simple(x, 403, "forbidden", "request", "the admin token is missing or wrong");
+		problem_simple(
+			x, 403, "forbidden", "request", "the admin token is missing or wrong");
 		return false;
 	}
 	return true;
@@ -176,14 +191,16 @@ static void allow_add(struct http_exchange *x, const char *path)
 static void route_miss(struct http_exchange *x, const char *path, bool path_known)
 {
 	if (!path_known) {
-		problem_simple(x, 404, "no_such_route", "request", "there is nothing here; functions are called by POST /api/v1/function");
+		problem_simple(x, 404, "no_such_route", "request",
+			"there is nothing here; functions are called by POST /api/v1/function");
 		return;
 	}
 	allow_add(x, path);
 	if (strcmp(http_method(x), "OPTIONS") == 0)
 		http_respond(x, 204, NULL, NULL, 0);
 	else
-		problem_simple(x, 405, "method_not_allowed", "request", "this path does not take that method; Allow says which it takes");
+		problem_simple(x, 405, "method_not_allowed", "request",
+			"this path does not take that method; Allow says which it takes");
 }
 
 static void on_request(struct http_exchange *x, void *ctx)
@@ -221,17 +238,22 @@ static void on_refuse(struct http_exchange *x, int status, const char *why, void
 {
 	const struct door *door = ctx;
 	exchange_identify(door->api, x);
-	const char *code = status == 408 ? "request_timeout" : status == 413 ? "too_large" : status == 431 ? "headers_too_large"
-		: status == 503 ? "too_many_connections" : "bad_http";
+	const char *code = status == 408   ? "request_timeout"
+			   : status == 413 ? "too_large"
+			   : status == 431 ? "headers_too_large"
+			   : status == 503 ? "too_many_connections"
+					   : "bad_http";
 	problem_simple(x, status, code, status == 503 ? "platform" : "request", why);
 }
 
 struct http_callbacks api_callbacks(struct api *api, bool trusted)
 {
-	struct door *door = mem_zero(1, sizeof(*door)); /* lives as long as the process, as the listener does */
+	struct door *door =
+		mem_zero(1, sizeof(*door)); /* lives as long as the process, as the listener does */
 	door->api = api;
 	door->trusted = trusted;
-	return (struct http_callbacks){.request = on_request, .gone = on_gone, .refuse = on_refuse, .ctx = door};
+	return (struct http_callbacks){
+		.request = on_request, .gone = on_gone, .refuse = on_refuse, .ctx = door};
 }
 
 struct api *api_create(const struct api_setup *setup)

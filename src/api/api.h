@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * api: what the HTTP server answers. A table of routes, each with its method and handler; who may ask (Host, Origin, tokens);
- * faults become problem details (RFC 9457) in one table.
+ * api: what the HTTP server answers. A table of routes, each with its method and handler; who may
+ * ask (Host, Origin, tokens); faults become problem details (RFC 9457) in one table.
  */
 
 #include "config/config.h"
@@ -17,7 +17,8 @@ struct api_setup {
 struct api;
 
 struct api *api_create(const struct api_setup *setup);
-/* For http_server_create. `trusted`: a unix socket only our own user can reach: no token, no Host rule. */
+/* For http_server_create. `trusted`: a unix socket only our own user can reach: no token, no Host
+ * rule. */
 struct http_callbacks api_callbacks(struct api *api, bool trusted);
 /* From now on new calls are answered 503 and /readyz too. */
 void api_drain(struct api *api);

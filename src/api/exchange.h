@@ -8,7 +8,7 @@ struct api {
 	struct api_setup setup;
 	bool draining;
 	bool loopback;
-	char id_prefix[17];     /* random, for request ids */
+	char id_prefix[17]; /* random, for request ids */
 	unsigned long requests;
 };
 
@@ -17,12 +17,12 @@ void exchange_identify(struct api *api, struct http_exchange *x);
 
 struct problem {
 	int status;
-	const char *code;       /* stable, snake_case */
-	const char *fault;      /* "request", "function" or "platform" */
+	const char *code;  /* stable, snake_case */
+	const char *fault; /* "request", "function" or "platform" */
 	const char *stage;
 	const char *detail;
-	const json_t *extra;    /* members to add (nearest, output, exit_status …), or NULL */
-	unsigned retry_after;   /* seconds; 0: no such field */
+	const json_t *extra;  /* members to add (nearest, output, exit_status …), or NULL */
+	unsigned retry_after; /* seconds; 0: no such field */
 };
 
 /* Answers application/problem+json. */
@@ -36,5 +36,6 @@ void json_respond(struct http_exchange *x, int status, json_t *body);
 void function_post(struct api *api, struct http_exchange *x);
 void function_gone(struct api *api, struct http_exchange *x);
 
-/* Text for JSON: what is not UTF-8 becomes U+FFFD. *clean says whether nothing was replaced. The caller frees. */
+/* Text for JSON: what is not UTF-8 becomes U+FFFD. *clean says whether nothing was replaced. The
+ * caller frees. */
 char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean);

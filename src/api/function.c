@@ -33,7 +33,8 @@ static int field_fault(struct fault *f, const char *name, const char *want)
 	return fault_code(f, FAULT_INPUT, "wrong_type", "%s must be %s", name, want);
 }
 
-static const char *text_field(const json_t *body, const char *name, const char *want, struct fault *f)
+static const char *text_field(
+	const json_t *body, const char *name, const char *want, struct fault *f)
 {
 	const json_t *value = json_object_get(body, name);
 	if (value == NULL)
@@ -43,7 +44,8 @@ static const char *text_field(const json_t *body, const char *name, const char *
 		return NULL;
 	}
 	if (strlen(json_string_value(value)) != json_string_length(value)) {
-		(void)fault_code(f, FAULT_INPUT, strcmp(name, "call") == 0 ? "call_nul" : "nul", "%s has a NUL character in it", name);
+		(void)fault_code(f, FAULT_INPUT, strcmp(name, "call") == 0 ? "call_nul" : "nul",
+			"%s has a NUL character in it", name);
 		return NULL;
 	}
 	return json_string_value(value);
@@ -51,16 +53,20 @@ static const char *text_field(const json_t *body, const char *name, const char *
 
 static int unknown_check(const json_t *body, struct fault *f)
 {
-	static const char *const known[] = {"url", "call", "function", "args", "version", "cache_bust", "output", "imports", "ip4"};
+	static const char *const known[] = {"url", "call", "function", "args", "version",
+		"cache_bust", "output", "imports", "ip4"};
 	const char *name;
 	json_t *value;
-	json_object_foreach ((json_t *)(uintptr_t)body, name, value) {
+	json_object_foreach((json_t *)(uintptr_t)body, name, value)
+	{
 		bool ok = false;
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			ok |= strcmp(known[i], name) == 0;
 		if (!ok)
 			return fault_code(f, FAULT_INPUT, "unknown_field",
-				"there is no field \"%.60s\"; there are url, call, function, args, version, cache_bust, output, imports and ip4", name);
+				"there is no field \"%.60s\"; there are url, call, function, args, "
+				"version, cache_bust, output, imports and ip4",
+				name);
 	}
 	return 0;
 }
@@ -73,7 +79,8 @@ static int imports_check(const json_t *imports, struct fault *f)
 		return 0;
 	if (!json_is_array(imports) || json_array_size(imports) > 64)
 		return field_fault(f, "imports", "an array of at most 64 import paths");
-	json_array_foreach ((json_t *)(uintptr_t)imports, i, path) {
+	json_array_foreach((json_t *)(uintptr_t)imports, i, path)
+	{
 		if (!json_is_string(path))
 			return field_fault(f, "imports", "an array of strings");
 	}
@@ -95,7 +102,8 @@ static bool is_identifier(const char *name)
 static int what_read(const json_t *body, struct invoke_request *r, struct fault *f)
 {
 	const char *call = text_field(body, "call", "a string such as \"Encode(100.1, 80.9)\"", f);
-	const char *function = text_field(body, "function", "a string, an exported function's name", f);
+	const char *function =
+		text_field(body, "function", "a string, an exported function's name", f);
 	const json_t *args = json_object_get(body, "args");
 	if (f->kind != FAULT_NONE)
 		return -1;
@@ -103,11 +111,13 @@ static int what_read(const json_t *body, struct invoke_request *r, struct fault 
 		return fault_code(f, FAULT_INPUT, call != NULL ? "call_twice" : "call_missing",
 			"give either call, such as \"Encode(100.1, 80.9)\", or function and args");
 	if (args != NULL && function == NULL)
-		return fault_code(f, FAULT_INPUT, "args_without_function", "args belongs to function, not to call");
+		return fault_code(f, FAULT_INPUT, "args_without_function",
+			"args belongs to function, not to call");
 	if (args != NULL && !json_is_array(args))
 		return field_fault(f, "args", "an array");
 	if (function != NULL && !is_identifier(function))
-		return fault_code(f, FAULT_INPUT, "function_invalid", "function must be a Go identifier such as \"Encode\"");
+		return fault_code(f, FAULT_INPUT, "function_invalid",
+			"function must be a Go identifier such as \"Encode\"");
 	r->call = call != NULL ? mem_strdup(call) : NULL;
 	r->function = function != NULL ? mem_strdup(function) : NULL;
 	/* Kept as text: a tree of a million small values takes eighty times the room. */
@@ -129,7 +139,8 @@ static int options_read(const json_t *body, struct invoke_request *r, struct fau
 		return field_fault(f, "ip4", "a boolean, or a pool's name");
 	if (json_is_true(ip4) || json_is_string(ip4))
 		return fault_code(f, FAULT_FORBIDDEN, "no_network",
-			"this server gives jails no addresses: network.ip4 is not served by this version");
+			"this server gives jails no addresses: network.ip4 is not served by this "
+			"version");
 	if (output != NULL && strcmp(output, "text") != 0 && strcmp(output, "json") != 0)
 		return field_fault(f, "output", "\"text\" or \"json\"");
 	const json_t *imports = json_object_get(body, "imports");
@@ -147,22 +158,30 @@ static int request_read(struct http_exchange *x, struct invoke_request *r, struc
 	json_error_t error;
 	const char *text = http_body(x, &len);
 	if (len == 0)
-		return fault_code(f, FAULT_INPUT, "body_missing", "the body must be a JSON object with url and call");
+		return fault_code(f, FAULT_INPUT, "body_missing",
+			"the body must be a JSON object with url and call");
 	json_t *body = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 	if (body == NULL)
 		return fault_code(f, FAULT_INPUT,
-			json_error_code(&error) == json_error_duplicate_key ? "duplicate_key"
-			: json_error_code(&error) == json_error_invalid_utf8 ? "invalid_utf8" : "not_json",
-			"the body is not valid JSON: line %d, column %d: %s", error.line, error.column, error.text);
+			json_error_code(&error) == json_error_duplicate_key  ? "duplicate_key"
+			: json_error_code(&error) == json_error_invalid_utf8 ? "invalid_utf8"
+									     : "not_json",
+			"the body is not valid JSON: line %d, column %d: %s", error.line,
+			error.column, error.text);
 	int read = -1;
 	if (!json_is_object(body)) {
-		(void)fault_code(f, FAULT_INPUT, "not_an_object", "the body must be a JSON object with url and call");
+		(void)fault_code(f, FAULT_INPUT, "not_an_object",
+			"the body must be a JSON object with url and call");
 	} else if (unknown_check(body, f) == 0) {
-		const char *url = text_field(body, "url", "a string such as \"github.com/mmcloughlin/geohash\"", f);
-		const char *version = text_field(body, "version", "a string: a tag, branch, commit or \"latest\"", f);
+		const char *url = text_field(
+			body, "url", "a string such as \"github.com/mmcloughlin/geohash\"", f);
+		const char *version = text_field(
+			body, "version", "a string: a tag, branch, commit or \"latest\"", f);
 		if (f->kind == FAULT_NONE && url == NULL)
-			(void)fault_code(f, FAULT_INPUT, "url_missing", "url is missing: give a Go import path such as \"strings\"");
-		if (f->kind == FAULT_NONE && resolve_parse(&r->resolve, url, version, f) == 0 && what_read(body, r, f) == 0)
+			(void)fault_code(f, FAULT_INPUT, "url_missing",
+				"url is missing: give a Go import path such as \"strings\"");
+		if (f->kind == FAULT_NONE && resolve_parse(&r->resolve, url, version, f) == 0 &&
+			what_read(body, r, f) == 0)
 			read = options_read(body, r, f);
 	}
 	json_decref(body);
@@ -179,12 +198,13 @@ static double ms(uint64_t ns)
 static void timing_add(const struct pending *p, const struct invoke_answer *a)
 {
 	struct http_exchange *x = p->x;
-	http_add_header(x, "Server-Timing", "resolve;dur=%.3f, fetch;dur=%.3f, build;dur=%.3f, jail;dur=%.3f, run;dur=%.3f",
+	http_add_header(x, "Server-Timing",
+		"resolve;dur=%.3f, fetch;dur=%.3f, build;dur=%.3f, jail;dur=%.3f, run;dur=%.3f",
 		ms(p->resolve_ns), ms(a->fetch_ns), ms(a->build_ns), ms(a->jail_ns), ms(a->run_ns));
 	if (a->source == NULL)
 		return;
-	http_add_header(x, "X-Sky-Island-Module", "%s@%s", a->source->module[0] != '\0' ? a->source->module : "std",
-		a->source->version);
+	http_add_header(x, "X-Sky-Island-Module", "%s@%s",
+		a->source->module[0] != '\0' ? a->source->module : "std", a->source->version);
 }
 
 static void text_set(json_t *to, const char *name, const char *data, size_t len)
@@ -197,7 +217,8 @@ static void text_set(json_t *to, const char *name, const char *data, size_t len)
 		return;
 	size_t size = sodium_base64_ENCODED_LEN(len, sodium_base64_VARIANT_ORIGINAL);
 	defer_free char *encoded = mem_alloc(size);
-	(void)sodium_bin2base64(encoded, size, (const unsigned char *)data, len, sodium_base64_VARIANT_ORIGINAL);
+	(void)sodium_bin2base64(
+		encoded, size, (const unsigned char *)data, len, sodium_base64_VARIANT_ORIGINAL);
 	char key[64];
 	(void)snprintf(key, sizeof(key), "%s_base64", name);
 	(void)json_object_set_new(to, key, json_string_nocheck(encoded));
@@ -206,7 +227,9 @@ static void text_set(json_t *to, const char *name, const char *data, size_t len)
 static void value_respond(struct pending *p, const struct pool_result *r)
 {
 	json_t *body = json_object();
-	json_t *said = p->json && r->text_len > 0 ? json_loadb(r->text, r->text_len, JSON_ALLOW_NUL, NULL) : NULL;
+	json_t *said = p->json && r->text_len > 0
+			       ? json_loadb(r->text, r->text_len, JSON_ALLOW_NUL, NULL)
+			       : NULL;
 	/* The function can write frames too: only what a result may have is taken from one. */
 	(void)json_object_set(body, "results", json_object_get(said, "results"));
 	(void)json_object_set(body, "error", json_object_get(said, "error"));
@@ -225,16 +248,22 @@ static const struct {
 } ends[] = {
 	{POOL_REFUSED, "arguments_do_not_fit", NULL},
 	{POOL_NOT_JSON, "results_not_json", NULL},
-	{POOL_DECLINED, "answered_out_of_turn", "the function's program wrote to the driver's descriptor itself"},
+	{POOL_DECLINED, "answered_out_of_turn",
+		"the function's program wrote to the driver's descriptor itself"},
 	{POOL_PANIC, "function_panicked", "the function panicked; stderr has Go's words"},
 	{POOL_EXIT, "function_exited", "the function ended its program with a status other than 0"},
 	{POOL_SIGNAL, "function_killed", "the function's program was ended by a signal"},
-	{POOL_OUT_OF_MEMORY, "out_of_memory", "the function needed more memory than its jail has (jails.memory)"},
-	{POOL_STACK_OVERFLOW, "stack_overflow", "the function's stack outgrew its jail, perhaps by endless recursion"},
+	{POOL_OUT_OF_MEMORY, "out_of_memory",
+		"the function needed more memory than its jail has (jails.memory)"},
+	{POOL_STACK_OVERFLOW, "stack_overflow",
+		"the function's stack outgrew its jail, perhaps by endless recursion"},
 	{POOL_DEADLOCK, "deadlock", "all goroutines of the function wait for each other for ever"},
-	{POOL_TIMEOUT, "function_timeout", "the function took longer than it may (jails.exec_timeout)"},
-	{POOL_INIT_TIMEOUT, "init_timeout", "the package's initialisation took longer than it may (jails.init_timeout)"},
-	{POOL_OUTPUT_LIMIT, "output_limit", "the function wrote more than it may (jails.output); what came before is here"},
+	{POOL_TIMEOUT, "function_timeout",
+		"the function took longer than it may (jails.exec_timeout)"},
+	{POOL_INIT_TIMEOUT, "init_timeout",
+		"the package's initialisation took longer than it may (jails.init_timeout)"},
+	{POOL_OUTPUT_LIMIT, "output_limit",
+		"the function wrote more than it may (jails.output); what came before is here"},
 	{POOL_JAIL_KILLED, "jail_killed", "an administrator ended the jail"},
 };
 
@@ -253,8 +282,12 @@ static void end_respond(struct pending *p, const struct pool_result *r)
 	text_set(extra, "stdout", r->out, r->out_len);
 	text_set(extra, "stderr", r->err, r->err_len);
 	defer_free char *said = ends[i].detail == NULL ? mem_strndup(r->text, r->text_len) : NULL;
-	const struct problem problem = {.status = 422, .code = ends[i].code, .fault = "function", .stage = "run",
-		.detail = said != NULL ? said : ends[i].detail, .extra = extra};
+	const struct problem problem = {.status = 422,
+		.code = ends[i].code,
+		.fault = "function",
+		.stage = "run",
+		.detail = said != NULL ? said : ends[i].detail,
+		.extra = extra};
 	problem_respond(p->x, &problem);
 	json_decref(extra);
 }
@@ -299,7 +332,9 @@ void function_post(struct api *api, struct http_exchange *x)
 	struct fault f = {0};
 	const uint64_t since = clock_mono_ns();
 	if (api->draining) {
-		(void)fault_code(&f, FAULT_BUSY, "draining", "the server is stopping and takes no new calls; try another, or again later");
+		(void)fault_code(&f, FAULT_BUSY, "draining",
+			"the server is stopping and takes no new calls; try another, or again "
+			"later");
 	} else if (request_read(x, &request, &f) == 0) {
 		struct pending *p = mem_zero(1, sizeof(*p));
 		p->api = api;

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* The one table from what went wrong to a status. What the function did is never 5xx, so that nobody retries it. */
+/* The one table from what went wrong to a status. What the function did is never 5xx, so that
+ * nobody retries it. */
 static const struct {
 	enum fault_kind kind;
 	int status;
@@ -30,11 +31,13 @@ static const char *status_title(int status)
 	static const struct {
 		int status;
 		const char *title;
-	} titles[] = {{400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
-		{405, "Method Not Allowed"}, {408, "Request Timeout"}, {409, "Conflict"}, {413, "Content Too Large"},
-		{417, "Expectation Failed"}, {421, "Misdirected Request"}, {422, "Unprocessable Content"}, {429, "Too Many Requests"},
-		{431, "Request Header Fields Too Large"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
-		{502, "Bad Gateway"}, {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"},
+	} titles[] = {{400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
+		{404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"},
+		{409, "Conflict"}, {413, "Content Too Large"}, {417, "Expectation Failed"},
+		{421, "Misdirected Request"}, {422, "Unprocessable Content"},
+		{429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
+		{500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
+		{503, "Service Unavailable"}, {505, "HTTP Version Not Supported"},
 		{507, "Insufficient Storage"}};
 	for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
 		if (titles[i].status == status)
@@ -66,8 +69,9 @@ void problem_respond(struct http_exchange *x, const struct problem *p)
 	bool clean;
 	defer_free char *detail = text_clean(p->detail, strlen(p->detail), &detail_len, &clean);
 	json_t *body = json_pack("{s:o, s:s, s:i, s:s, s:s, s:s, s:s#}", "type",
-		json_sprintf("urn:sky-island:problem:%s", p->code), "title", status_title(p->status), "status", p->status, "code",
-		p->code, "fault", p->fault, "stage", p->stage, "detail", detail, (int)detail_len);
+		json_sprintf("urn:sky-island:problem:%s", p->code), "title",
+		status_title(p->status), "status", p->status, "code", p->code, "fault", p->fault,
+		"stage", p->stage, "detail", detail, (int)detail_len);
 	if (p->extra != NULL)
 		(void)json_object_update_missing(body, (json_t *)(uintptr_t)p->extra);
 	defer_free char *text = json_dumps(body, JSON_COMPACT);

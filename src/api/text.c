@@ -10,7 +10,9 @@ char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean)
 	(void)buf_reserve(&out, len);
 	for (size_t at = 0; at < len;) {
 		uint32_t c;
-		size_t bytes = (unsigned char)data[at] < 0x80 ? 1 : call_char_decode(data + at, len - at, &c);
+		size_t bytes = (unsigned char)data[at] < 0x80
+				       ? 1
+				       : call_char_decode(data + at, len - at, &c);
 		if (bytes == 0) {
 			buf_append(&out, data + from, at - from);
 			buf_puts(&out, "\xef\xbf\xbd");

@@ -7,6 +7,6 @@
 uint64_t clock_mono_ns(void);
 uint64_t clock_unix_ns(void);
 
-/* "250ms", "5s", "8h", "1h30m", "1.5s" → nanoseconds; -1 where the text is no duration or is negative
- * or above ten years. The syntax of Go's time.ParseDuration, without signs. */
+/* "250ms", "5s", "8h", "1h30m", "1.5s" → nanoseconds; -1 where the text is no duration or is
+ * negative or above ten years. The syntax of Go's time.ParseDuration, without signs. */
 int64_t clock_parse_duration(const char *text);

@@ -9,29 +9,29 @@
 
 enum fault_kind {
 	FAULT_NONE = 0,
-	FAULT_INPUT,       /* the request, or the configuration, is wrong */
-	FAULT_UNAUTHORIZED,/* no token, or a wrong one, where one is needed to call functions */
-	FAULT_FORBIDDEN,   /* not allowed by policy */
-	FAULT_NOT_FOUND,   /* repository, version, package or function does not exist */
-	FAULT_CONFLICT,    /* what was asked fights with what is */
-	FAULT_TOO_LARGE,   /* a cap on size was exceeded by the request */
-	FAULT_FUNCTION,    /* the caller's code: does not compile, panicked, exited, ran out of … */
-	FAULT_LIMITED,     /* too many calls; try again later */
-	FAULT_UPSTREAM,    /* a source could not be reached */
-	FAULT_BUSY,        /* draining, no jailer, no address: try again later */
-	FAULT_FULL,        /* no room left on a device */
-	FAULT_PLATFORM,    /* the host lacks or refused something; the rest of our own failures */
+	FAULT_INPUT,        /* the request, or the configuration, is wrong */
+	FAULT_UNAUTHORIZED, /* no token, or a wrong one, where one is needed to call functions */
+	FAULT_FORBIDDEN,    /* not allowed by policy */
+	FAULT_NOT_FOUND,    /* repository, version, package or function does not exist */
+	FAULT_CONFLICT,     /* what was asked fights with what is */
+	FAULT_TOO_LARGE,    /* a cap on size was exceeded by the request */
+	FAULT_FUNCTION, /* the caller's code: does not compile, panicked, exited, ran out of … */
+	FAULT_LIMITED,  /* too many calls; try again later */
+	FAULT_UPSTREAM, /* a source could not be reached */
+	FAULT_BUSY,     /* draining, no jailer, no address: try again later */
+	FAULT_FULL,     /* no room left on a device */
+	FAULT_PLATFORM, /* the host lacks or refused something; the rest of our own failures */
 };
 
 struct fault {
 	enum fault_kind kind;
-	int error;         /* an errno, or 0 */
-	char code[40];     /* stable, snake_case, for programs; empty: the kind's own */
-	char text[1000];   /* for people: what happened and what to do, UTF-8 */
+	int error;       /* an errno, or 0 */
+	char code[40];   /* stable, snake_case, for programs; empty: the kind's own */
+	char text[1000]; /* for people: what happened and what to do, UTF-8 */
 };
 
-/* Sets *f and returns -1, so that `return fault_set(…)` fails. `error` is an errno or 0; its text is
- * appended when not 0. ENOSPC and EDQUOT turn FAULT_PLATFORM into FAULT_FULL. f may be NULL. */
+/* Sets *f and returns -1, so that `return fault_set(…)` fails. `error` is an errno or 0; its text
+ * is appended when not 0. ENOSPC and EDQUOT turn FAULT_PLATFORM into FAULT_FULL. f may be NULL. */
 int fault_set(struct fault *f, enum fault_kind kind, int error, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -20,6 +20,10 @@ int fdpass_send(int to, const void *data, size_t len, const int *fds, unsigned c
 		message.msg_control = control.space;
 		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
 		struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+		if (c == NULL) {
+			errno = EINVAL;
+			return -1;
+		}
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(count * sizeof(int));
@@ -62,7 +66,9 @@ ssize_t fdpass_receive(int from, void *data, size_t size, int *fds, unsigned *co
 {
 	union control control;
 	struct iovec part = {.iov_base = data, .iov_len = size};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.space,
+	struct msghdr message = {.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
 		.msg_controllen = sizeof(control.space)};
 	unsigned capacity = *count;
 	*count = 0;

@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * fdpass: whole messages with descriptors over SOCK_SEQPACKET (unix(7), SCM_RIGHTS). Received descriptors are
- * O_CLOEXEC. A message that arrives cut, or with more descriptors than asked for, is an error and leaves none open.
+ * fdpass: whole messages with descriptors over SOCK_SEQPACKET (unix(7), SCM_RIGHTS). Received
+ * descriptors are O_CLOEXEC. A message that arrives cut, or with more descriptors than asked for,
+ * is an error and leaves none open.
  */
 
 #include <stddef.h>
@@ -12,5 +13,6 @@ enum { FDPASS_MAX = 16 };
 
 /* 0, or -1 and errno (EAGAIN on a full non-blocking socket). fds with -1 are not allowed. */
 int fdpass_send(int to, const void *data, size_t len, const int *fds, unsigned count);
-/* Bytes received (0: the other end closed), or -1 and errno. *count is capacity before and number after. */
+/* Bytes received (0: the other end closed), or -1 and errno. *count is capacity before and number
+ * after. */
 ssize_t fdpass_receive(int from, void *data, size_t size, int *fds, unsigned *count);

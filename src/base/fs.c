@@ -41,7 +41,8 @@ char *fs_read(const char *path, size_t max, size_t *len, struct fault *f)
 {
 	defer_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
-		(void)fault_set(f, errno == ENOENT ? FAULT_NOT_FOUND : FAULT_PLATFORM, errno, "open %s", path);
+		(void)fault_set(f, errno == ENOENT ? FAULT_NOT_FOUND : FAULT_PLATFORM, errno,
+			"open %s", path);
 		return NULL;
 	}
 	char *text = fs_read_fd(fd, max, len, f);
@@ -105,7 +106,8 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return unlink(path);
 }
 
-/* A directory without its owner's write bit (as Go leaves in its module cache) cannot be emptied. */
+/* A directory without its owner's write bit (as Go leaves in its module cache) cannot be emptied.
+ */
 static int open_up(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)ftw;

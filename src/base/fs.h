@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * fs: files and directories, whole and by descriptor. Every descriptor is O_CLOEXEC. Paths are borrowed.
- * Errors: 0 or -1 (NULL) with the fault set to FAULT_PLATFORM (FAULT_FULL on a full disk) and the path named.
+ * fs: files and directories, whole and by descriptor. Every descriptor is O_CLOEXEC. Paths are
+ * borrowed. Errors: 0 or -1 (NULL) with the fault set to FAULT_PLATFORM (FAULT_FULL on a full disk)
+ * and the path named.
  */
 
 #include "base/fault.h"
@@ -22,7 +23,8 @@ int fs_write_fd(int fd, const void *data, size_t len, struct fault *f);
 int fs_write(const char *path, const void *data, size_t len, mode_t mode, struct fault *f);
 /* mkdir -p. Existing directories are left as they are. */
 int fs_mkdirs(const char *path, mode_t mode, struct fault *f);
-/* rm -rf of one directory entry, never following links nor leaving the file system; a missing one is fine. */
+/* rm -rf of one directory entry, never following links nor leaving the file system; a missing one
+ * is fine. */
 int fs_remove_all(const char *path, struct fault *f);
 /* Removes all that is in a directory, and leaves it. */
 int fs_empty(const char *path, struct fault *f);
@@ -30,5 +32,6 @@ int fs_empty(const char *path, struct fault *f);
 int fs_copy(const char *from, const char *to, mode_t mode, struct fault *f);
 /* chown -R, links themselves included. */
 int fs_chown_all(const char *path, uid_t uid, gid_t gid, struct fault *f);
-/* Writes a short text to an existing file, as /proc and /sys want it: one write(2). -1 and errno, no fault. */
+/* Writes a short text to an existing file, as /proc and /sys want it: one write(2). -1 and errno,
+ * no fault. */
 int fs_poke(const char *path, const char *text);

@@ -23,7 +23,8 @@ void log_set_role(const char *name)
 static size_t json_escape(char *to, size_t size, const char *text)
 {
 	size_t used = 0;
-	for (const unsigned char *p = (const unsigned char *)text; *p != '\0' && used + 7 < size; p++) {
+	for (const unsigned char *p = (const unsigned char *)text; *p != '\0' && used + 7 < size;
+		p++) {
 		if (*p == '"' || *p == '\\') {
 			to[used++] = '\\';
 			to[used++] = (char)*p;
@@ -57,8 +58,8 @@ void log_write(enum log_level level, const char *format, ...)
 	(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
 	char line[sizeof(escaped) + 256];
 	int len = snprintf(line, sizeof(line),
-		"{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"role\":\"%s\",\"message\":\"%s\"}\n", stamp,
-		now.tv_nsec / 1000000, names[level], role, escaped);
+		"{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"role\":\"%s\",\"message\":\"%s\"}\n",
+		stamp, now.tv_nsec / 1000000, names[level], role, escaped);
 	if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
 		return; /* nobody reads the log; nothing better to do */
 }

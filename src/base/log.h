@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * log: one JSON object a line on stderr, written by one write(2), so that lines of several processes
- * do not mix. No secrets: callers pass what may be read by an operator.
+ * log: one JSON object a line on stderr, written by one write(2), so that lines of several
+ * processes do not mix. No secrets: callers pass what may be read by an operator.
  */
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };

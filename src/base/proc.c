@@ -86,8 +86,10 @@ int proc_run(const struct proc_spec *spec, struct buf *out, struct fault *f)
 		return 0;
 	defer_free char *line = last_line(text);
 	if (WIFEXITED(status))
-		return fault_set(f, FAULT_PLATFORM, 0, "%s ended with status %d: %s", spec->argv[0], WEXITSTATUS(status), line);
-	return fault_set(f, FAULT_PLATFORM, 0, "%s was ended by signal %d: %s", spec->argv[0], WTERMSIG(status), line);
+		return fault_set(f, FAULT_PLATFORM, 0, "%s ended with status %d: %s", spec->argv[0],
+			WEXITSTATUS(status), line);
+	return fault_set(f, FAULT_PLATFORM, 0, "%s was ended by signal %d: %s", spec->argv[0],
+		WTERMSIG(status), line);
 }
 
 char *proc_find(const char *name)
@@ -95,7 +97,8 @@ char *proc_find(const char *name)
 	const char *path = getenv("PATH");
 	defer_free char *copy = mem_strdup(path != NULL ? path : "/usr/local/bin:/usr/bin:/bin");
 	char *save = NULL;
-	for (char *dir = strtok_r(copy, ":", &save); dir != NULL; dir = strtok_r(NULL, ":", &save)) {
+	for (char *dir = strtok_r(copy, ":", &save); dir != NULL;
+		dir = strtok_r(NULL, ":", &save)) {
 		char *full = mem_printf("%s/%s", dir, name);
 		if (access(full, X_OK) == 0)
 			return full;

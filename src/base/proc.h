@@ -8,15 +8,16 @@
 #include <sys/types.h>
 
 struct proc_spec {
-	char *const *argv;      /* argv[0] is a path */
-	char *const *env;       /* whole environment */
-	const char *dir;        /* working directory, or NULL */
-	const int *fds;         /* descriptors to give it as 3, 4, …; or NULL */
+	char *const *argv; /* argv[0] is a path */
+	char *const *env;  /* whole environment */
+	const char *dir;   /* working directory, or NULL */
+	const int *fds;    /* descriptors to give it as 3, 4, …; or NULL */
 	unsigned fds_count;
 };
 
-/* Runs it to its end with /dev/null as stdin; stdout and stderr together go to *out (may be NULL), at most 1 MiB of it. Fault
- * unless it exits with 0; the fault carries the last line it wrote. SIGKILL reaches it when we die. */
+/* Runs it to its end with /dev/null as stdin; stdout and stderr together go to *out (may be NULL),
+ * at most 1 MiB of it. Fault unless it exits with 0; the fault carries the last line it wrote.
+ * SIGKILL reaches it when we die. */
 int proc_run(const struct proc_spec *spec, struct buf *out, struct fault *f);
 
 /* The path of a program on PATH, or NULL. The caller frees. */

@@ -1,6 +1,7 @@
 #pragma once
 
-/* tree: finding things by a text key, over tsearch(3), whose nodes hold pointers to structs that begin with the key. */
+/* tree: finding things by a text key, over tsearch(3), whose nodes hold pointers to structs that
+ * begin with the key. */
 
 /* What a kept struct begins with. */
 struct tree_node {

@@ -1,6 +1,7 @@
 #pragma once
 
-/* cli: the subcommands. Each gets its own arguments, argv[0] being its name, and returns the process's exit status. */
+/* cli: the subcommands. Each gets its own arguments, argv[0] being its name, and returns the
+ * process's exit status. */
 
 #include "base/fault.h"
 
@@ -17,6 +18,7 @@ int cli_init(const struct cli *cli);   /* -i */
 int cli_run(const struct cli *cli);    /* run URL CALL */
 int cli_doctor(const struct cli *cli); /* doctor */
 
-/* Says on stderr what is wrong and returns the exit status that fits: configuration faults line by line. */
+/* Says on stderr what is wrong and returns the exit status that fits: configuration faults line by
+ * line. */
 struct buf;
 int cli_fail(const struct buf *faults, const struct fault *f);

@@ -1,4 +1,5 @@
-/* sky-island doctor: what the host offers, tried by doing; what is missing; and whether anything was left behind. */
+/* sky-island doctor: what the host offers, tried by doing; what is missing; and whether anything
+ * was left behind. */
 
 #include "cli/cli.h"
 
@@ -31,7 +32,8 @@ static void say(struct tally *t, const char *grade, const char *name, const char
 static void report_say(struct tally *t, char *report)
 {
 	char *save = NULL;
-	for (char *line = strtok_r(report, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = strtok_r(report, "\n", &save); line != NULL;
+		line = strtok_r(NULL, "\n", &save)) {
 		char *name = strchr(line, '\t');
 		char *what = name != NULL ? strchr(name + 1, '\t') : NULL;
 		if (what == NULL)
@@ -64,10 +66,13 @@ static void left_say(struct tally *t, struct node *n, bool running)
 	unsigned slots = journal_used(&n->journal);
 	unsigned groups = jail_backend->count(&n->plan);
 	if (running) {
-		(void)snprintf(text, sizeof(text), "%u jail slots in use by the running server", slots);
+		(void)snprintf(
+			text, sizeof(text), "%u jail slots in use by the running server", slots);
 		say(t, "ok", "jails", text);
 	} else if (slots + groups + entries(n, "tmp") > 0) {
-		(void)snprintf(text, sizeof(text), "%u jail slots, %u control groups, %u files of a run that was killed; the next start clears them",
+		(void)snprintf(text, sizeof(text),
+			"%u jail slots, %u control groups, %u files of a run that was killed; the "
+			"next start clears them",
 			slots, groups, entries(n, "tmp"));
 		say(t, "warn", "left behind", text);
 	} else {
@@ -95,7 +100,8 @@ static void probe_say(struct tally *t, struct node *n)
 		_exit(0);
 	}
 	(void)close(out[1]);
-	for (ssize_t got; len < sizeof(text) - 1 && (got = read(out[0], text + len, sizeof(text) - 1 - len)) > 0;)
+	for (ssize_t got; len < sizeof(text) - 1 &&
+			  (got = read(out[0], text + len, sizeof(text) - 1 - len)) > 0;)
 		len += (size_t)got;
 	text[len] = '\0';
 	(void)close(out[0]);
@@ -126,8 +132,11 @@ int cli_doctor(const struct cli *cli)
 	defer_free char *base = node_path(&n, "base/etc/passwd");
 	const bool prepared = access(toolchain, F_OK) == 0 && access(base, F_OK) == 0;
 	say(&t, "ok", "state", n.state);
-	say(&t, prepared ? "ok" : "warn", "prepared", prepared ? n.go_version : "not yet: run sky-island -i, or start the server");
-	n.plan.limits[JAIL_EXEC] = (struct jail_limits){.memory = n.config.exec.memory, .pids = n.config.exec.pids, .tmp = n.config.exec.tmp};
+	say(&t, prepared ? "ok" : "warn", "prepared",
+		prepared ? n.go_version : "not yet: run sky-island -i, or start the server");
+	n.plan.limits[JAIL_EXEC] = (struct jail_limits){.memory = n.config.exec.memory,
+		.pids = n.config.exec.pids,
+		.tmp = n.config.exec.tmp};
 	n.plan.uid_base = n.user_mode ? 1000 : n.config.uid_base;
 	bool running = is_running(&n);
 	if (prepared)
@@ -135,7 +144,9 @@ int cli_doctor(const struct cli *cli)
 	left_say(&t, &n, running);
 	defer_free char *newuidmap = n.user_mode ? proc_find("newuidmap") : NULL;
 	if (n.user_mode && newuidmap == NULL)
-		say(&t, "warn", "uids", "newuidmap is missing (package uidmap): all jails share your own uid");
-	(void)printf("%s: %u failed, %u warnings\n", t.failed > 0 ? "calls cannot run here" : "calls can run here", t.failed, t.warned);
+		say(&t, "warn", "uids",
+			"newuidmap is missing (package uidmap): all jails share your own uid");
+	(void)printf("%s: %u failed, %u warnings\n",
+		t.failed > 0 ? "calls cannot run here" : "calls can run here", t.failed, t.warned);
 	return t.failed > 0 ? 1 : 0;
 }

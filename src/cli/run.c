@@ -1,6 +1,7 @@
 /*
- * sky-island run URL CALL: one call from the command line. A server that holds the state directory is asked over its local
- * socket; where none runs, one is started for this call, without any other listener.
+ * sky-island run URL CALL: one call from the command line. A server that holds the state directory
+ * is asked over its local socket; where none runs, one is started for this call, without any other
+ * listener.
  */
 
 #include "cli/cli.h"
@@ -28,7 +29,8 @@ static size_t body_take(char *data, size_t size, size_t count, void *ctx)
 	return size * count;
 }
 
-/* POSTs to the socket run/api.sock, named relative to its directory (sun_path is short). -1: no answer. */
+/* POSTs to the socket run/api.sock, named relative to its directory (sun_path is short). -1: no
+ * answer. */
 static long post(const char *state, const char *request, struct buf *answer, struct fault *f)
 {
 	long status = -1;
@@ -48,7 +50,8 @@ static long post(const char *state, const char *request, struct buf *answer, str
 	if (code == CURLE_OK)
 		(void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	else
-		(void)fault_set(f, FAULT_PLATFORM, 0, "the server does not answer: %s", curl_easy_strerror(code));
+		(void)fault_set(f, FAULT_PLATFORM, 0, "the server does not answer: %s",
+			curl_easy_strerror(code));
 	curl_easy_cleanup(curl);
 	return status;
 }
@@ -63,7 +66,8 @@ static void text_print(FILE *to, const json_t *body, const char *name)
 		size_t size = json_string_length(encoded);
 		size_t len = 0;
 		defer_free unsigned char *bytes = mem_alloc(size);
-		if (sodium_base642bin(bytes, size, json_string_value(encoded), size, NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL) == 0)
+		if (sodium_base642bin(bytes, size, json_string_value(encoded), size, NULL, &len,
+			    NULL, sodium_base64_VARIANT_ORIGINAL) == 0)
 			(void)fwrite(bytes, 1, len, to);
 	} else if (json_is_string(text)) {
 		(void)fwrite(json_string_value(text), 1, json_string_length(text), to);
@@ -84,7 +88,8 @@ static int answer_print(long status, const struct buf *answer)
 		text_print(stderr, body, "stderr");
 		const char *detail = json_string_value(json_object_get(body, "detail"));
 		const char *code = json_string_value(json_object_get(body, "code"));
-		(void)fprintf(stderr, "sky-island: %s (%s, %ld)\n", detail != NULL ? detail : "no answer", code != NULL ? code : "?", status);
+		(void)fprintf(stderr, "sky-island: %s (%s, %ld)\n",
+			detail != NULL ? detail : "no answer", code != NULL ? code : "?", status);
 	}
 	json_decref(body);
 	return status == 200 ? 0 : 1;
@@ -105,7 +110,8 @@ static pid_t own_start(struct node *n, struct fault *f)
 	(void)close(ready[1]);
 	if (pid < 0 || read(ready[0], &word, 1) != 1) {
 		(void)close(ready[0]);
-		return fault_set(f, FAULT_PLATFORM, 0, "no server could be started; the lines above say why");
+		return fault_set(f, FAULT_PLATFORM, 0,
+			"no server could be started; the lines above say why");
 	}
 	(void)close(ready[0]);
 	return pid;

@@ -12,8 +12,11 @@ int cli_fail(const struct buf *faults, const struct fault *f)
 	if (faults != NULL && faults->len > 0)
 		(void)fprintf(stderr, "%s", faults->data);
 	(void)fprintf(stderr, "sky-island: %s\n", f->text);
-	const bool configuration = f->kind == FAULT_INPUT || f->kind == FAULT_NOT_FOUND || f->kind == FAULT_TOO_LARGE;
-	return configuration ? EXIT_CONFIGURATION : f->kind == FAULT_CONFLICT ? EXIT_UNAVAILABLE : 1;
+	const bool configuration =
+		f->kind == FAULT_INPUT || f->kind == FAULT_NOT_FOUND || f->kind == FAULT_TOO_LARGE;
+	return configuration               ? EXIT_CONFIGURATION
+	       : f->kind == FAULT_CONFLICT ? EXIT_UNAVAILABLE
+					   : 1;
 }
 
 static int prepare(struct node *n, const struct cli *cli)
@@ -21,7 +24,8 @@ static int prepare(struct node *n, const struct cli *cli)
 	struct buf faults = {0};
 	struct fault f = {0};
 	int failed = 0;
-	if (node_open(n, cli->config_path, &faults, &f) < 0 || node_prepare(n, true, &f) < 0 || node_plan(n, &f) < 0)
+	if (node_open(n, cli->config_path, &faults, &f) < 0 || node_prepare(n, true, &f) < 0 ||
+		node_plan(n, &f) < 0)
 		failed = cli_fail(&faults, &f);
 	buf_finish(&faults);
 	return failed;

@@ -72,9 +72,9 @@ struct config {
 	/* what a call may use */
 	char *base_jail_dir;                                 /* NULL: under state_dir */
 	int64_t cache_default_expiration, cache_purge_after; /* ns */
-	size_t cache_max;          /* bytes of compiled programs kept: 4 GiB */
-	int64_t build_timeout, exec_timeout;                 /* ns: 120 s, 5 s */
-	int64_t init_timeout, fetch_timeout;                 /* ns: 5 s, 120 s */
+	size_t cache_max;                    /* bytes of compiled programs kept: 4 GiB */
+	int64_t build_timeout, exec_timeout; /* ns: 120 s, 5 s */
+	int64_t init_timeout, fetch_timeout; /* ns: 5 s, 120 s */
 	unsigned children_max, builds_max, uid_base;
 	bool proc;         /* jails.proc: /proc inside execution jails */
 	size_t output_max; /* bytes: 1 MiB */

@@ -48,13 +48,14 @@ struct build {
 	uv_work_t work;
 	struct artifacts *artifacts;
 	struct built *built;
-	int file;      /* what the jail writes to */
-	char *part;    /* its path */
+	int file;   /* what the jail writes to */
+	char *part; /* its path */
 	json_t *report;
 	struct fault fault;
 };
 
-static void waits_tell(struct built *built, struct artifact *artifact, const json_t *report, const struct fault *f)
+static void waits_tell(
+	struct built *built, struct artifact *artifact, const json_t *report, const struct fault *f)
 {
 	struct artifact_wait *w = built->waits;
 	built->waits = NULL;
@@ -88,7 +89,8 @@ static void used_add(struct artifacts *a, struct built *built)
 
 static void built_drop(struct artifacts *a, struct built *built)
 {
-	defer_free char *path = mem_printf("%s/artifacts/%s", a->setup.state, built->artifact.digest);
+	defer_free char *path =
+		mem_printf("%s/artifacts/%s", a->setup.state, built->artifact.digest);
 	used_remove(a, built);
 	a->bytes -= built->bytes;
 	pool_forget(a->setup.pool, &built->artifact.program);
@@ -172,7 +174,8 @@ static void digest_work(uv_work_t *work)
 	struct artifact *artifact = &b->built->artifact;
 	if (digest_file(b->file, artifact->digest, &b->fault) < 0)
 		return;
-	defer_free char *path = mem_printf("%s/artifacts/%s", b->artifacts->setup.state, artifact->digest);
+	defer_free char *path =
+		mem_printf("%s/artifacts/%s", b->artifacts->setup.state, artifact->digest);
 	/* Nobody may have it open for writing when it is run (ETXTBSY). */
 	if (fchmod(b->file, 0555) < 0 || close(b->file) < 0 || rename(b->part, path) < 0) {
 		(void)fault_set(&b->fault, FAULT_PLATFORM, errno, "keep %s", path);
@@ -196,7 +199,8 @@ static json_t *name_set(const json_t *names)
 	size_t i;
 	json_t *name;
 	json_t *set = json_object();
-	json_array_foreach (names, i, name) {
+	json_array_foreach(names, i, name)
+	{
 		if (json_is_string(name))
 			(void)json_object_set_new(set, json_string_value(name), json_true());
 	}
@@ -232,12 +236,14 @@ static json_t *request_make(const struct artifacts *artifacts, const struct arti
 {
 	const struct source *source = want->source;
 	json_t *imports = want->imports != NULL ? json_deep_copy(want->imports) : json_array();
-	return json_pack("{s:s, s:s, s:b, s:s, s:o, s:s, s:b}", "package", source->package, "name", source->name, "standard",
-		source->standard, "expression", want->expression != NULL ? want->expression : "", "imports", imports, "expressions",
+	return json_pack("{s:s, s:s, s:b, s:s, s:o, s:s, s:b}", "package", source->package, "name",
+		source->name, "standard", source->standard, "expression",
+		want->expression != NULL ? want->expression : "", "imports", imports, "expressions",
 		want->expressions, "cgo", artifacts->setup.cgo);
 }
 
-static void build_start(struct artifacts *artifacts, struct built *built, const struct artifact_want *want)
+static void build_start(
+	struct artifacts *artifacts, struct built *built, const struct artifact_want *want)
 {
 	struct build *b = mem_zero(1, sizeof(*b));
 	b->artifacts = artifacts;
@@ -251,11 +257,13 @@ static void build_start(struct artifacts *artifacts, struct built *built, const 
 	}
 	json_t *request = request_make(artifacts, want);
 	if (request == NULL) { /* jansson refuses text that is not UTF-8 */
-		(void)fault_code(&b->fault, FAULT_INPUT, "call_utf8", "the call is not valid UTF-8");
+		(void)fault_code(
+			&b->fault, FAULT_INPUT, "call_utf8", "the call is not valid UTF-8");
 		build_end(b);
 		return;
 	}
-	struct tool *tool = tool_run(artifacts->setup.tools, JAIL_BUILD, want->source->number, request, b->file, tool_ended, b);
+	struct tool *tool = tool_run(artifacts->setup.tools, JAIL_BUILD, want->source->number,
+		request, b->file, tool_ended, b);
 	if (tool != NULL)
 		built->tool = tool;
 	json_decref(request);
@@ -263,12 +271,15 @@ static void build_start(struct artifacts *artifacts, struct built *built, const 
 
 static char *key_make(const struct artifact_want *want)
 {
-	defer_free char *imports = want->imports != NULL ? json_dumps(want->imports, JSON_COMPACT) : NULL;
-	return mem_printf("%s@%s %s %s %s", want->source->package, want->source->version, want->expressions,
-		imports != NULL ? imports : "", want->expression != NULL ? want->expression : "");
+	defer_free char *imports =
+		want->imports != NULL ? json_dumps(want->imports, JSON_COMPACT) : NULL;
+	return mem_printf("%s@%s %s %s %s", want->source->package, want->source->version,
+		want->expressions, imports != NULL ? imports : "",
+		want->expression != NULL ? want->expression : "");
 }
 
-struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct artifact_want *want, artifact_done *done, void *ctx)
+struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct artifact_want *want,
+	artifact_done *done, void *ctx)
 {
 	struct fault none = {0};
 	char *key = key_make(want);
@@ -291,7 +302,8 @@ struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct art
 	}
 	bool told = false;
 	struct artifact_wait *w = mem_zero(1, sizeof(*w));
-	*w = (struct artifact_wait){.built = built, .next = built->waits, .told = &told, .done = done, .ctx = ctx};
+	*w = (struct artifact_wait){
+		.built = built, .next = built->waits, .told = &told, .done = done, .ctx = ctx};
 	built->waits = w;
 	if (first)
 		build_start(artifacts, built, want); /* may fail at once, and tell */

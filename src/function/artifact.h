@@ -1,10 +1,11 @@
 #pragma once
 
 /*
- * artifact: compiled driver binaries, one for a package whose table holds all its plain functions, or one for an
- * expression. A hundred requests at once for one make one build. The binary lies under artifacts/ in the state directory,
- * named by its digest, and is held open: what runs is what was built. What is not called any more goes: the least recently
- * used past a cap on bytes, and all after a while. Calls in progress have what they need and are not disturbed.
+ * artifact: compiled driver binaries, one for a package whose table holds all its plain functions,
+ * or one for an expression. A hundred requests at once for one make one build. The binary lies
+ * under artifacts/ in the state directory, named by its digest, and is held open: what runs is what
+ * was built. What is not called any more goes: the least recently used past a cap on bytes, and all
+ * after a while. Calls in progress have what they need and are not disturbed.
  */
 
 #include "function/source.h"
@@ -30,17 +31,19 @@ struct artifact_wait;
 struct artifacts_setup {
 	uv_loop_t *loop;
 	struct tools *tools;
-	struct pool *pool;     /* whose waiting jails an artifact that goes takes with it */
+	struct pool *pool; /* whose waiting jails an artifact that goes takes with it */
 	const char *state;
 	bool cgo;
-	uint64_t bytes_max;    /* of all artifacts; the least recently used go first */
-	uint64_t unused_ms;    /* one not called for so long goes */
+	uint64_t bytes_max; /* of all artifacts; the least recently used go first */
+	uint64_t unused_ms; /* one not called for so long goes */
 };
 
 struct artifacts *artifacts_create(const struct artifacts_setup *setup);
-typedef void artifact_done(void *ctx, struct artifact *artifact, const json_t *report, const struct fault *f);
+typedef void artifact_done(
+	void *ctx, struct artifact *artifact, const json_t *report, const struct fault *f);
 /* As source_get. Strings are copied. */
-struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct artifact_want *want, artifact_done *done, void *ctx);
+struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct artifact_want *want,
+	artifact_done *done, void *ctx);
 void artifact_cancel(struct artifact_wait *wait);
 bool artifact_has(const struct artifact *artifact, const char *function);
 /* Builds done since the start. */

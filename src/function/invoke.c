@@ -9,7 +9,7 @@
 struct invocation {
 	struct invoke_setup setup;
 	struct invoke_request request;
-	struct call call;             /* of request.call */
+	struct call call; /* of request.call */
 	void (*done)(void *ctx, const struct invoke_answer *answer);
 	void *ctx;
 	struct source *source;
@@ -17,9 +17,9 @@ struct invocation {
 	struct source_wait *source_wait;
 	struct artifact_wait *artifact_wait;
 	struct pool_call *pool_call;
-	bool as_expression;           /* the call is compiled */
-	unsigned busy;                /* functions of ours on the stack that still need it */
-	bool finished;                /* answered: freed once nobody needs it */
+	bool as_expression; /* the call is compiled */
+	unsigned busy;      /* functions of ours on the stack that still need it */
+	bool finished;      /* answered: freed once nobody needs it */
 	uint64_t since_ns, fetch_ns, build_ns, jail_ns, run_ns;
 	bool built;
 };
@@ -43,26 +43,29 @@ static void answer_give(struct invocation *i, struct invoke_answer *answer)
 	answer->run_ns = i->run_ns;
 	answer->built = i->built;
 	i->done(i->ctx, answer);
-	i->finished = true;
-	if (i->busy == 0)
-		invocation_free(i);
+	i->finished = true; /* freed by leave */
 }
 
-/* What was asked for may come at once, and with it the answer: hold and release keep the invocation until then. */
-static void hold(struct invocation *i)
+/* What is asked for may come at once, and with it the answer, so whoever is called from outside
+ * enters first and leaves last: the outermost to leave frees what has been answered. True: it is
+ * still there. */
+static void enter(struct invocation *i)
 {
 	i->busy++;
 }
 
-static __attribute__((noinline)) bool release(struct invocation *i)
+static bool leave(struct invocation *i)
 {
-	if (--i->busy > 0 || !i->finished)
-		return !i->finished;
-	invocation_free(i);
-	return false;
+	if (--i->busy > 0)
+		return true;
+	const bool finished = i->finished;
+	if (finished)
+		invocation_free(i);
+	return !finished;
 }
 
-static void fault_give(struct invocation *i, enum invoke_stage stage, const struct fault *f, const json_t *report)
+static void fault_give(
+	struct invocation *i, enum invoke_stage stage, const struct fault *f, const json_t *report)
 {
 	struct invoke_answer answer = {.fault = f, .stage = stage, .report = report};
 	answer_give(i, &answer);
@@ -70,9 +73,8 @@ static void fault_give(struct invocation *i, enum invoke_stage stage, const stru
 
 /* ---- the jail ---- */
 
-static void called(void *ctx, const struct pool_result *result)
+static void call_ended(struct invocation *i, const struct pool_result *result)
 {
-	struct invocation *i = ctx;
 	i->pool_call = NULL;
 	i->jail_ns += result->jail_ns;
 	i->run_ns += result->run_ns;
@@ -90,10 +92,19 @@ static void called(void *ctx, const struct pool_result *result)
 	answer_give(i, &answer);
 }
 
+static void called(void *ctx, const struct pool_result *result)
+{
+	struct invocation *i = ctx;
+	enter(i);
+	call_ended(i, result);
+	(void)leave(i);
+}
+
 static void jail_next(struct invocation *i, struct artifact *artifact)
 {
 	struct buf rest = {0};
-	struct pool_request request = {.flags = i->request.json ? FRAME_CALL_JSON : 0U, .name = "", .rest = &rest};
+	struct pool_request request = {
+		.flags = i->request.json ? FRAME_CALL_JSON : 0U, .name = "", .rest = &rest};
 	if (i->request.call == NULL) {
 		buf_puts(&rest, i->request.args);
 		request.flags |= FRAME_CALL_TYPED;
@@ -129,17 +140,19 @@ static void package_ready(struct invocation *i, struct artifact *artifact)
 	build_next(i);
 }
 
-static void built(void *ctx, struct artifact *artifact, const json_t *report, const struct fault *f)
+static void build_ended(struct invocation *i, struct artifact *artifact, const json_t *report,
+	const struct fault *f)
 {
-	struct invocation *i = ctx;
 	i->artifact_wait = NULL;
 	i->build_ns += clock_mono_ns() - i->since_ns;
 	if (report != NULL)
 		i->built = true;
-	if (i->as_expression && i->request.call == NULL && (artifact != NULL || strcmp(f->code, "compile_error") == 0)) {
+	if (i->as_expression && i->request.call == NULL &&
+		(artifact != NULL || strcmp(f->code, "compile_error") == 0)) {
 		struct fault typed = {0};
 		(void)fault_code(&typed, FAULT_FUNCTION, "not_a_plain_function",
-			"%s cannot be called by function and args: it is generic, a variable or a type, or its package can only be built "
+			"%s cannot be called by function and args: it is generic, a variable or a "
+			"type, or its package can only be built "
 			"call by call; give call instead, such as \"call\": \"%s(…)\"",
 			i->request.function, i->request.function);
 		fault_give(i, STAGE_BUILD, &typed, NULL);
@@ -147,8 +160,10 @@ static void built(void *ctx, struct artifact *artifact, const json_t *report, co
 		jail_next(i, artifact);
 	} else if (artifact != NULL) {
 		package_ready(i, artifact);
-	} else if (!i->as_expression && f->kind == FAULT_FUNCTION && strcmp(f->code, "compile_error") == 0) {
-		/* One bad function can do that: from now on each call of this package is built alone. */
+	} else if (!i->as_expression && f->kind == FAULT_FUNCTION &&
+		   strcmp(f->code, "compile_error") == 0) {
+		/* One bad function can do that: from now on each call of this package is built
+		 * alone. */
 		i->source->expressions_only = true;
 		package_ready(i, NULL);
 	} else {
@@ -156,7 +171,16 @@ static void built(void *ctx, struct artifact *artifact, const json_t *report, co
 	}
 }
 
-/* A typed call that its package's table does not have cannot be said as an expression; the build says what is wrong with the name. */
+static void built(void *ctx, struct artifact *artifact, const json_t *report, const struct fault *f)
+{
+	struct invocation *i = ctx;
+	enter(i);
+	build_ended(i, artifact, report, f);
+	(void)leave(i);
+}
+
+/* A typed call that its package's table does not have cannot be said as an expression; the build
+ * says what is wrong with the name. */
 static char *typed_as_text(const struct invocation *i)
 {
 	return mem_printf("%s()", i->request.function);
@@ -165,10 +189,12 @@ static char *typed_as_text(const struct invocation *i)
 static bool expression_allowed(struct invocation *i)
 {
 	struct fault f = {0};
-	if (strcmp(i->setup.expressions, "off") != 0 || i->request.call == NULL || i->call.kind == CALL_LITERAL)
+	if (strcmp(i->setup.expressions, "off") != 0 || i->request.call == NULL ||
+		i->call.kind == CALL_LITERAL)
 		return true;
 	(void)fault_code(&f, FAULT_FORBIDDEN, "expressions_off",
-		"this server takes literal calls only, such as Encode(100.1, 80.9) (expressions is \"off\" in its configuration)");
+		"this server takes literal calls only, such as Encode(100.1, 80.9) (expressions is "
+		"\"off\" in its configuration)");
 	fault_give(i, STAGE_REQUEST, &f, NULL);
 	return false;
 }
@@ -182,17 +208,19 @@ static void build_next(struct invocation *i)
 	char *typed = i->as_expression && i->request.call == NULL ? typed_as_text(i) : NULL;
 	struct artifact_want want = {
 		.source = i->source,
-		.expression = !i->as_expression ? NULL : typed != NULL ? typed : i->request.call,
+		.expression = !i->as_expression ? NULL
+			      : typed != NULL   ? typed
+						: i->request.call,
 		.imports = i->as_expression ? i->request.imports : NULL,
-		.expressions = i->as_expression && strcmp(i->setup.expressions, "full") != 0 ? "simple" : "full",
+		.expressions = i->as_expression && strcmp(i->setup.expressions, "full") != 0
+				       ? "simple"
+				       : "full",
 	};
 	i->since_ns = clock_mono_ns();
-	hold(i);
 	struct artifact_wait *wait = artifact_get(i->setup.artifacts, &want, built, i);
 	if (wait != NULL)
 		i->artifact_wait = wait;
 	free(typed);
-	(void)release(i);
 }
 
 /* ---- the source ---- */
@@ -200,24 +228,24 @@ static void build_next(struct invocation *i)
 static void fetched(void *ctx, struct source *source, const json_t *report, const struct fault *f)
 {
 	struct invocation *i = ctx;
+	enter(i);
 	i->source_wait = NULL;
 	i->fetch_ns = clock_mono_ns() - i->since_ns;
-	if (source == NULL) {
-		fault_give(i, STAGE_FETCH, f, report);
-		return;
-	}
 	i->source = source;
-	build_next(i);
+	if (source != NULL)
+		build_next(i);
+	else
+		fault_give(i, STAGE_FETCH, f, report);
+	(void)leave(i);
 }
 
 static void fetch_next(struct invocation *i)
 {
 	i->since_ns = clock_mono_ns();
-	hold(i);
-	struct source_wait *wait = source_get(i->setup.sources, &i->request.resolve, i->request.cache_bust, fetched, i);
+	struct source_wait *wait = source_get(
+		i->setup.sources, &i->request.resolve, i->request.cache_bust, fetched, i);
 	if (wait != NULL)
 		i->source_wait = wait;
-	(void)release(i);
 }
 
 /* ---- the whole ---- */
@@ -232,14 +260,15 @@ struct invocation *invoke_start(const struct invoke_setup *setup, struct invoke_
 	*request = (struct invoke_request){0};
 	i->done = done;
 	i->ctx = ctx;
-	hold(i);
-	if (i->request.call != NULL && call_parse(&i->call, i->request.call, strlen(i->request.call), &f) < 0) {
+	enter(i);
+	if (i->request.call != NULL &&
+		call_parse(&i->call, i->request.call, strlen(i->request.call), &f) < 0) {
 		fault_give(i, STAGE_REQUEST, &f, NULL);
 	} else {
 		i->as_expression = i->request.call != NULL && i->call.kind == CALL_EXPRESSION;
 		fetch_next(i);
 	}
-	return release(i) ? i : NULL;
+	return leave(i) ? i : NULL;
 }
 
 void invoke_cancel(struct invocation *i)

@@ -1,10 +1,12 @@
 #pragma once
 
 /*
- * invoke: one call from its text to its result, the way of a request through call, resolve, source, artifact and pool:
+ * invoke: one call from its text to its result, the way of a request through call, resolve, source,
+ * artifact and pool:
  *
- *   literal and typed calls  source → the package's artifact → jail; DECLINED, or a name that its table does not have → as an expression
- *   expressions              source → the expression's artifact → jail
+ *   literal and typed calls  source → the package's artifact → jail; DECLINED, or a name that its
+ * table does not have → as an expression expressions              source → the expression's
+ * artifact → jail
  */
 
 #include "function/artifact.h"
@@ -19,11 +21,11 @@ struct invoke_setup {
 
 struct invoke_request {
 	struct resolve resolve;
-	char *call;           /* the text; NULL: a typed call */
-	char *function;       /* typed calls */
-	char *args;           /* typed calls: a JSON array's text */
-	json_t *imports;      /* array of strings, or NULL */
-	bool json;            /* output: json */
+	char *call;      /* the text; NULL: a typed call */
+	char *function;  /* typed calls */
+	char *args;      /* typed calls: a JSON array's text */
+	json_t *imports; /* array of strings, or NULL */
+	bool json;       /* output: json */
 	bool cache_bust;
 };
 
@@ -31,20 +33,21 @@ struct invoke_request {
 enum invoke_stage { STAGE_REQUEST, STAGE_RESOLVE, STAGE_FETCH, STAGE_BUILD, STAGE_JAIL, STAGE_RUN };
 
 struct invoke_answer {
-	const struct fault *fault;         /* NULL: there is a result */
+	const struct fault *fault; /* NULL: there is a result */
 	enum invoke_stage stage;
-	const json_t *report;              /* with a fault of the tool: its own words (detail, nearest, candidates), else NULL */
-	const struct pool_result *result;  /* NULL: there is a fault */
-	const struct source *source;       /* NULL: not known */
-	uint64_t fetch_ns, build_ns;       /* 0: nothing had to be done */
-	uint64_t jail_ns, run_ns;          /* of all its jails: a call that was declined had two */
+	const json_t *report; /* with a fault of the tool: its own words (detail, nearest,
+				 candidates), else NULL */
+	const struct pool_result *result; /* NULL: there is a fault */
+	const struct source *source;      /* NULL: not known */
+	uint64_t fetch_ns, build_ns;      /* 0: nothing had to be done */
+	uint64_t jail_ns, run_ns;         /* of all its jails: a call that was declined had two */
 	bool built;
 };
 
 struct invocation;
 
-/* Takes the request over (moves out of it). `done` comes once, unless cancelled, perhaps before this returns (NULL then). The
- * answer's pointers are valid until done returns. */
+/* Takes the request over (moves out of it). `done` comes once, unless cancelled, perhaps before
+ * this returns (NULL then). The answer's pointers are valid until done returns. */
 struct invocation *invoke_start(const struct invoke_setup *setup, struct invoke_request *request,
 	void (*done)(void *ctx, const struct invoke_answer *answer), void *ctx);
 /* The caller left. */

@@ -11,7 +11,9 @@ enum { PATH_LONGEST = 500, VERSION_LONGEST = 200 };
 static int path_fault(struct fault *f, const char *why)
 {
 	return fault_code(f, FAULT_INPUT, "url_invalid",
-		"url %s; give a Go import path such as \"github.com/mmcloughlin/geohash\" or \"strings\"", why);
+		"url %s; give a Go import path such as \"github.com/mmcloughlin/geohash\" or "
+		"\"strings\"",
+		why);
 }
 
 /* Go's rules for import paths (golang.org/x/mod/module, CheckImportPath), ASCII only. */
@@ -41,13 +43,15 @@ static int path_check(const char *path, struct fault *f)
 static int version_check(const char *version, struct fault *f)
 {
 	const size_t len = strlen(version);
-	bool ok = len > 0 && len <= VERSION_LONGEST && version[0] != '-' && version[0] != '.' && version[0] != '/' &&
-		  strstr(version, "..") == NULL && strstr(version, "//") == NULL && strspn(version, "<>=") == 0;
+	bool ok = len > 0 && len <= VERSION_LONGEST && version[0] != '-' && version[0] != '.' &&
+		  version[0] != '/' && strstr(version, "..") == NULL &&
+		  strstr(version, "//") == NULL && strspn(version, "<>=") == 0;
 	for (size_t i = 0; ok && i < len; i++)
 		ok = isalnum((unsigned char)version[i]) || strchr("-._+/~", version[i]) != NULL;
 	if (!ok)
 		return fault_code(f, FAULT_INPUT, "version_invalid",
-			"version is not a tag, branch, commit or \"latest\"; give one such as \"v1.2.3\"");
+			"version is not a tag, branch, commit or \"latest\"; give one such as "
+			"\"v1.2.3\"");
 	return 0;
 }
 
@@ -74,7 +78,8 @@ static int scheme_strip(const char **url, struct fault *f)
 		return 0;
 	if (strncmp(*url, "https://", 8) != 0)
 		return fault_code(f, FAULT_INPUT, "url_scheme",
-			"url has a scheme that is not served here; give a Go import path, or https://");
+			"url has a scheme that is not served here; give a Go import path, or "
+			"https://");
 	*url += 8;
 	return 0;
 }
@@ -85,7 +90,8 @@ static int git_check(const char *path, struct fault *f)
 	if (len <= 4 || strcmp(path + len - 4, ".git") != 0)
 		return 0;
 	return fault_code(f, FAULT_INPUT, "url_git",
-		"plain git repositories are not served by this version; give the Go import path that the module proxy knows");
+		"plain git repositories are not served by this version; give the Go import path "
+		"that the module proxy knows");
 }
 
 int resolve_parse(struct resolve *r, const char *url, const char *version, struct fault *f)
@@ -95,10 +101,12 @@ int resolve_parse(struct resolve *r, const char *url, const char *version, struc
 		return -1;
 	const char *at = strchr(url, '@');
 	if (at != NULL && version != NULL)
-		return fault_code(f, FAULT_INPUT, "version_twice", "the version is given twice: in url behind '@' and in version");
+		return fault_code(f, FAULT_INPUT, "version_twice",
+			"the version is given twice: in url behind '@' and in version");
 	r->package = mem_strndup(url, at != NULL ? (size_t)(at - url) : strlen(url));
 	r->version = mem_strdup(at != NULL ? at + 1 : version != NULL ? version : "latest");
-	if (path_check(r->package, f) < 0 || git_check(r->package, f) < 0 || version_check(r->version, f) < 0) {
+	if (path_check(r->package, f) < 0 || git_check(r->package, f) < 0 ||
+		version_check(r->version, f) < 0) {
 		resolve_finish(r);
 		return -1;
 	}
@@ -108,7 +116,8 @@ int resolve_parse(struct resolve *r, const char *url, const char *version, struc
 	if (r->standard && strcmp(r->version, "latest") != 0) {
 		resolve_finish(r);
 		return fault_code(f, FAULT_INPUT, "version_invalid",
-			"a package of the standard library has the version of Go itself; leave version out");
+			"a package of the standard library has the version of Go itself; leave "
+			"version out");
 	}
 	return 0;
 }

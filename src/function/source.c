@@ -20,10 +20,10 @@ struct asked {
 	struct tree_node node;
 	char *key, *package, *version;
 	bool pinned;
-	struct source *source;      /* NULL: not known (yet) */
-	uint64_t until_ns;          /* when a source that is not pinned must be asked for again */
-	struct source_wait *waits;  /* non-NULL: a fetch is under way */
-	struct tool *tool;          /* its run */
+	struct source *source;     /* NULL: not known (yet) */
+	uint64_t until_ns;         /* when a source that is not pinned must be asked for again */
+	struct source_wait *waits; /* non-NULL: a fetch is under way */
+	struct tool *tool;         /* its run */
 	struct sources *sources;
 };
 
@@ -54,12 +54,13 @@ struct fetch {
 	struct asked *asked;
 	int tar;
 	uint64_t number;
-	char *path;       /* where the tree goes */
+	char *path; /* where the tree goes */
 	json_t *report;
 	struct fault fault;
 };
 
-static void waits_tell(struct asked *asked, struct source *source, const json_t *report, const struct fault *f)
+static void waits_tell(
+	struct asked *asked, struct source *source, const json_t *report, const struct fault *f)
 {
 	struct source_wait *w = asked->waits;
 	asked->waits = NULL;
@@ -74,7 +75,8 @@ static void waits_tell(struct asked *asked, struct source *source, const json_t 
 	}
 }
 
-/* Nothing is remembered of what could not be found: the next who asks may be luckier, and strangers' names cost no memory. */
+/* Nothing is remembered of what could not be found: the next who asks may be luckier, and
+ * strangers' names cost no memory. */
 static void asked_forget(struct asked *asked)
 {
 	tree_remove(&asked->sources->asked, &asked->node);
@@ -90,7 +92,8 @@ static const char *report_text(const json_t *report, const char *name)
 	return text != NULL ? text : "";
 }
 
-static struct kept *kept_add(struct sources *sources, const char *package, const char *module, const char *version)
+static struct kept *kept_add(
+	struct sources *sources, const char *package, const char *module, const char *version)
 {
 	struct kept *kept = mem_zero(1, sizeof(*kept));
 	kept->key = mem_printf("%s@%s", package, version);
@@ -127,7 +130,8 @@ static void fetch_end(struct fetch *fetch, struct source *source)
 static void unpack_work(uv_work_t *work)
 {
 	struct fetch *fetch = work->data;
-	if (unpack_tar(fetch->tar, fetch->path, fetch->asked->sources->setup.bytes_max, &fetch->fault) < 0)
+	if (unpack_tar(fetch->tar, fetch->path, fetch->asked->sources->setup.bytes_max,
+		    &fetch->fault) < 0)
 		(void)fault_wrap(&fetch->fault, "unpack %s", fetch->asked->package);
 }
 
@@ -140,8 +144,8 @@ static void unpack_done(uv_work_t *work, int status)
 		fetch_end(fetch, NULL);
 		return;
 	}
-	struct kept *kept = kept_add(asked->sources, asked->package, report_text(fetch->report, "module"),
-		report_text(fetch->report, "version"));
+	struct kept *kept = kept_add(asked->sources, asked->package,
+		report_text(fetch->report, "module"), report_text(fetch->report, "version"));
 	kept->source.sum = mem_strdup(report_text(fetch->report, "sum"));
 	kept->source.name = mem_strdup(report_text(fetch->report, "name"));
 	kept->source.number = fetch->number;
@@ -192,15 +196,19 @@ static void fetch_start(struct asked *asked)
 	struct fetch *fetch = mem_zero(1, sizeof(*fetch));
 	fetch->asked = asked;
 	fetch->number = ++sources->last_number;
-	fetch->path = mem_printf("%s/sources/%016llx", sources->setup.state, (unsigned long long)fetch->number);
+	fetch->path = mem_printf(
+		"%s/sources/%016llx", sources->setup.state, (unsigned long long)fetch->number);
 	fetch->tar = bulk_open(sources->setup.state);
 	if (fetch->tar < 0) {
-		(void)fault_set(&fetch->fault, FAULT_PLATFORM, errno, "create a file in %s/tmp", sources->setup.state);
+		(void)fault_set(&fetch->fault, FAULT_PLATFORM, errno, "create a file in %s/tmp",
+			sources->setup.state);
 		fetch_end(fetch, NULL);
 		return;
 	}
-	json_t *request = json_pack("{s:s, s:s}", "package", asked->package, "version", asked->version);
-	struct tool *tool = tool_run(sources->setup.tools, JAIL_FETCH, 0, request, fetch->tar, fetched, fetch);
+	json_t *request =
+		json_pack("{s:s, s:s}", "package", asked->package, "version", asked->version);
+	struct tool *tool =
+		tool_run(sources->setup.tools, JAIL_FETCH, 0, request, fetch->tar, fetched, fetch);
 	if (tool != NULL)
 		asked->tool = tool;
 	json_decref(request);
@@ -215,11 +223,12 @@ static struct source *standard_get(struct sources *sources, const char *package,
 		return &kept->source;
 	defer_free char *dir = mem_printf("%s/src/%s", sources->setup.toolchain, package);
 	const char *last = strrchr(package, '/');
-	bool hidden = strncmp(package, "cmd", 3) == 0 || strstr(package, "internal") != NULL || strncmp(package, "vendor", 6) == 0 ||
-		      strstr(package, "testdata") != NULL;
+	bool hidden = strncmp(package, "cmd", 3) == 0 || strstr(package, "internal") != NULL ||
+		      strncmp(package, "vendor", 6) == 0 || strstr(package, "testdata") != NULL;
 	if (hidden || access(dir, R_OK) < 0) {
 		(void)fault_code(f, FAULT_NOT_FOUND, "package_not_found",
-			"%s is no package of Go's standard library%s; other packages are named with their host, such as github.com/user/repository",
+			"%s is no package of Go's standard library%s; other packages are named "
+			"with their host, such as github.com/user/repository",
 			package, hidden ? " that can be imported" : "");
 		return NULL;
 	}
@@ -249,7 +258,8 @@ static struct asked *asked_get(struct sources *sources, const struct resolve *r)
 	return asked;
 }
 
-struct source_wait *source_get(struct sources *sources, const struct resolve *resolve, bool refresh, source_done *done, void *ctx)
+struct source_wait *source_get(struct sources *sources, const struct resolve *resolve, bool refresh,
+	source_done *done, void *ctx)
 {
 	struct fault f = {0};
 	if (resolve->standard) {
@@ -258,7 +268,8 @@ struct source_wait *source_get(struct sources *sources, const struct resolve *re
 		return NULL;
 	}
 	struct asked *asked = asked_get(sources, resolve);
-	const bool known = asked->source != NULL && !refresh && (asked->pinned || clock_mono_ns() < asked->until_ns);
+	const bool known = asked->source != NULL && !refresh &&
+			   (asked->pinned || clock_mono_ns() < asked->until_ns);
 	if (known && asked->waits == NULL) {
 		done(ctx, asked->source, NULL, &f);
 		return NULL;

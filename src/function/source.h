@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * source: fetched source trees, one for each package@version, a module of ours with everything it needs vendored. A
- * hundred requests at once for one make one fetch. Trees live under sources/ in the state directory by number
- * and are never changed; `latest` and branches are remembered for a while, versions for ever.
+ * source: fetched source trees, one for each package@version, a module of ours with everything it
+ * needs vendored. A hundred requests at once for one make one fetch. Trees live under sources/ in
+ * the state directory by number and are never changed; `latest` and branches are remembered for a
+ * while, versions for ever.
  */
 
 #include "function/resolve.h"
@@ -19,7 +20,7 @@ struct source {
 	char *name;      /* the package's declared name */
 	uint64_t number; /* of the tree; 0 for the standard library */
 	bool standard;
-	void *artifacts; /* of this source: artifact.c's own */
+	void *artifacts;       /* of this source: artifact.c's own */
 	bool expressions_only; /* its package artifact does not build: each call is built alone */
 };
 
@@ -29,7 +30,7 @@ struct source_wait;
 struct sources_setup {
 	uv_loop_t *loop;
 	struct tools *tools;
-	const char *state;      /* directory; sources/ and tmp/ in it are ours to write */
+	const char *state; /* directory; sources/ and tmp/ in it are ours to write */
 	const char *toolchain;
 	const char *go_version; /* "go1.26.8" */
 	uint64_t expires_ms;    /* for what is not pinned */
@@ -38,10 +39,14 @@ struct sources_setup {
 
 struct sources *sources_create(const struct sources_setup *setup);
 
-/* What became of it: source, valid as long as the sources, or NULL and why (report: the tool's own words, may be NULL). */
-typedef void source_done(void *ctx, struct source *source, const json_t *report, const struct fault *f);
+/* What became of it: source, valid as long as the sources, or NULL and why (report: the tool's own
+ * words, may be NULL). */
+typedef void source_done(
+	void *ctx, struct source *source, const json_t *report, const struct fault *f);
 
-/* Gives the source now (done is called before this returns, NULL comes back) or later. `refresh`: forget what is remembered first. */
-struct source_wait *source_get(struct sources *sources, const struct resolve *resolve, bool refresh, source_done *done, void *ctx);
+/* Gives the source now (done is called before this returns, NULL comes back) or later. `refresh`:
+ * forget what is remembered first. */
+struct source_wait *source_get(struct sources *sources, const struct resolve *resolve, bool refresh,
+	source_done *done, void *ctx);
 /* No longer interested; the last who is not ends the fetch. */
 void source_cancel(struct source_wait *wait);

@@ -21,14 +21,14 @@ struct tool {
 	struct tool *next; /* in the queue */
 	enum jail_kind kind;
 	uint64_t source;
-	int request, bulk;  /* request: a memfd; bulk: the caller's */
-	int control, err;   /* our ends */
+	int request, bulk; /* request: a memfd; bulk: the caller's */
+	int control, err;  /* our ends */
 	uv_poll_t control_poll, err_poll;
 	uv_timer_t timer;
 	unsigned open_handles;
 	bool started, ended, timed_out, cancelled;
 	bool counted; /* among those that run */
-	bool *gone; /* while tool_run still runs */
+	bool *gone;   /* while tool_run still runs */
 	struct egress *egress;
 	struct buf report, err_text;
 	tool_done *done;
@@ -125,23 +125,30 @@ static const char *kind_name(const struct tool *t)
 static int end_fault(const struct tool *t, const struct jailer_event *event, struct fault *f)
 {
 	const char *kind = kind_name(t);
-	const uint64_t ms = t->kind == JAIL_BUILD ? t->tools->limits.build_ms : t->tools->limits.fetch_ms;
+	const uint64_t ms =
+		t->kind == JAIL_BUILD ? t->tools->limits.build_ms : t->tools->limits.fetch_ms;
 	if (t->cancelled)
 		return fault_code(f, FAULT_BUSY, "cancelled", "the %s was given up", kind);
 	if (event->type == JAILER_FAILED)
-		return fault_code(f, event->full ? FAULT_FULL : FAULT_BUSY, event->full ? "disk_full" : "jail_failed", "%s", event->text);
+		return fault_code(f, event->full ? FAULT_FULL : FAULT_BUSY,
+			event->full ? "disk_full" : "jail_failed", "%s", event->text);
 	if (t->timed_out && t->kind == JAIL_BUILD)
 		return fault_code(f, FAULT_FUNCTION, "build_timeout",
-			"the build took longer than %.1f s (jails.build_timeout)", (double)ms / 1000);
+			"the build took longer than %.1f s (jails.build_timeout)",
+			(double)ms / 1000);
 	if (t->timed_out)
-		return fault_code(f, FAULT_UPSTREAM, "fetch_timeout", "the source took longer than %.1f s (jails.fetch_timeout)%s%s",
-			(double)ms / 1000, last_refusal(t)[0] != '\0' ? "; last: " : "", last_refusal(t));
+		return fault_code(f, FAULT_UPSTREAM, "fetch_timeout",
+			"the source took longer than %.1f s (jails.fetch_timeout)%s%s",
+			(double)ms / 1000, last_refusal(t)[0] != '\0' ? "; last: " : "",
+			last_refusal(t));
 	if (event->out_of_memory != 0)
-		return fault_code(f, FAULT_FUNCTION, t->kind == JAIL_BUILD ? "build_out_of_memory" : "fetch_out_of_memory",
+		return fault_code(f, FAULT_FUNCTION,
+			t->kind == JAIL_BUILD ? "build_out_of_memory" : "fetch_out_of_memory",
 			"the %s needed more memory than its jail has (jails.build.memory)", kind);
 	log_error("the %s tool ended with status %#x: %.1500s", kind, (unsigned)event->status,
 		t->err_text.data != NULL ? t->err_text.data : "");
-	return fault_set(f, FAULT_PLATFORM, 0, "the %s tool ended unexpectedly; the log has its words", kind);
+	return fault_set(f, FAULT_PLATFORM, 0,
+		"the %s tool ended unexpectedly; the log has its words", kind);
 }
 
 static void tool_ended(struct tool *t, const struct jailer_event *event)
@@ -149,18 +156,19 @@ static void tool_ended(struct tool *t, const struct jailer_event *event)
 	struct fault f = {0};
 	fd_drain(t->control, &t->report, REPORT_MAX);
 	fd_drain(t->err, &t->err_text, STDERR_MAX);
-	json_t *report = t->report.len > 0 && !t->timed_out && !t->cancelled ? json_loadb(t->report.data, t->report.len, 0, NULL) : NULL;
-	if (!json_is_object(report)) {
+	json_t *report = t->report.len > 0 && !t->timed_out && !t->cancelled
+				 ? json_loadb(t->report.data, t->report.len, 0, NULL)
+				 : NULL;
+	const bool ok = json_is_true(json_object_get(report, "ok"));
+	if (!json_is_object(report) || (event->out_of_memory != 0 && !ok)) {
 		json_decref(report);
 		report = NULL;
 		(void)end_fault(t, event, &f);
-	} else if (event->out_of_memory != 0 && !json_is_true(json_object_get(report, "ok"))) {
-		json_decref(report);
-		report = NULL;
-		(void)end_fault(t, event, &f);
-	} else if (t->kind == JAIL_FETCH && !json_is_true(json_object_get(report, "ok")) && t->egress != NULL && egress_unreachable(t->egress)) {
+	} else if (t->kind == JAIL_FETCH && !ok && t->egress != NULL &&
+		   egress_unreachable(t->egress)) {
 		/* The tool sees only that a proxy said no; we know what was behind it. */
-		json_t *detail = json_sprintf("%s (%s)", json_string_value(json_object_get(report, "detail")), last_refusal(t));
+		json_t *detail = json_sprintf("%s (%s)",
+			json_string_value(json_object_get(report, "detail")), last_refusal(t));
 		(void)json_object_set_new(report, "detail", detail);
 		(void)json_object_set_new(report, "code", json_string("source_unreachable"));
 		(void)json_object_set_new(report, "fault", json_string("upstream"));
@@ -217,7 +225,8 @@ static int tool_start(struct tool *t, struct fault *f)
 	struct tools *tools = t->tools;
 	int control[2] = {-1, -1};
 	int err[2] = {-1, -1};
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) < 0 || pipe2(err, O_CLOEXEC) < 0) {
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) < 0 ||
+		pipe2(err, O_CLOEXEC) < 0) {
 		int error = errno;
 		fd_close(&control[0]);
 		fd_close(&control[1]);
@@ -244,7 +253,8 @@ static int tool_start(struct tool *t, struct fault *f)
 	t->started = true;
 	(void)uv_poll_start(&t->control_poll, UV_READABLE, tool_readable);
 	(void)uv_poll_start(&t->err_poll, UV_READABLE, tool_readable);
-	(void)uv_timer_start(&t->timer, tool_timeout, t->kind == JAIL_BUILD ? tools->limits.build_ms : tools->limits.fetch_ms, 0);
+	(void)uv_timer_start(&t->timer, tool_timeout,
+		t->kind == JAIL_BUILD ? tools->limits.build_ms : tools->limits.fetch_ms, 0);
 	return 0;
 }
 
@@ -252,7 +262,9 @@ static void queue_run(struct tools *tools)
 {
 	for (struct tool **at = &tools->first; *at != NULL;) {
 		struct tool *t = *at;
-		if (tools->running[t->kind] >= (t->kind == JAIL_BUILD ? tools->limits.builds_max : tools->limits.fetches_max)) {
+		if (tools->running[t->kind] >= (t->kind == JAIL_BUILD
+							       ? tools->limits.builds_max
+							       : tools->limits.fetches_max)) {
 			at = &t->next;
 			continue;
 		}
@@ -274,18 +286,20 @@ static int request_write(const json_t *request)
 {
 	defer_free char *text = json_dumps(request, JSON_COMPACT);
 	defer_close int fd = memfd_create("request", MFD_CLOEXEC);
-	if (text == NULL || fd < 0 || fs_write_fd(fd, text, strlen(text), NULL) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+	if (text == NULL || fd < 0 || fs_write_fd(fd, text, strlen(text), NULL) < 0 ||
+		lseek(fd, 0, SEEK_SET) < 0)
 		return -1;
 	return defer_take(&fd);
 }
 
-struct tool *tool_run(struct tools *tools, enum jail_kind kind, uint64_t source, const json_t *request, int bulk, tool_done *done,
-	void *ctx)
+struct tool *tool_run(struct tools *tools, enum jail_kind kind, uint64_t source,
+	const json_t *request, int bulk, tool_done *done, void *ctx)
 {
 	struct fault f = {0};
 	bool gone = false;
 	if (tools->queued >= QUEUE_MAX) {
-		(void)fault_code(&f, FAULT_LIMITED, "too_many_builds", "%u builds and fetches wait already; try again later", tools->queued);
+		(void)fault_code(&f, FAULT_LIMITED, "too_many_builds",
+			"%u builds and fetches wait already; try again later", tools->queued);
 		done(ctx, NULL, &f);
 		return NULL;
 	}
@@ -335,8 +349,9 @@ int tool_fault(const json_t *report, struct fault *f)
 	static const struct {
 		const char *name;
 		enum fault_kind kind;
-	} kinds[] = {{"input", FAULT_INPUT}, {"forbidden", FAULT_FORBIDDEN}, {"not_found", FAULT_NOT_FOUND},
-		{"function", FAULT_FUNCTION}, {"upstream", FAULT_UPSTREAM}, {"full", FAULT_FULL}};
+	} kinds[] = {{"input", FAULT_INPUT}, {"forbidden", FAULT_FORBIDDEN},
+		{"not_found", FAULT_NOT_FOUND}, {"function", FAULT_FUNCTION},
+		{"upstream", FAULT_UPSTREAM}, {"full", FAULT_FULL}};
 	const char *fault = json_string_value(json_object_get(report, "fault"));
 	const char *code = json_string_value(json_object_get(report, "code"));
 	const char *detail = json_string_value(json_object_get(report, "detail"));
@@ -345,10 +360,12 @@ int tool_fault(const json_t *report, struct fault *f)
 		if (strcmp(kinds[i].name, fault) == 0)
 			kind = kinds[i].kind;
 	}
-	return fault_code(f, kind, code != NULL ? code : "tool_failed", "%s", detail != NULL ? detail : "the tool gave no reason");
+	return fault_code(f, kind, code != NULL ? code : "tool_failed", "%s",
+		detail != NULL ? detail : "the tool gave no reason");
 }
 
-struct tools *tools_create(uv_loop_t *loop, struct jailer_client *jailers, const struct tool_limits *limits)
+struct tools *tools_create(
+	uv_loop_t *loop, struct jailer_client *jailers, const struct tool_limits *limits)
 {
 	struct tools *tools = mem_zero(1, sizeof(*tools));
 	tools->loop = loop;

@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * tool: one run of driver/cmd/tool in a fetch or build jail: a JSON request in, a JSON report out, bulk output into a file that the
- * caller opened. At most so many run at once; further ones wait their turn.
+ * tool: one run of driver/cmd/tool in a fetch or build jail: a JSON request in, a JSON report out,
+ * bulk output into a file that the caller opened. At most so many run at once; further ones wait
+ * their turn.
  */
 
 #include "base/fault.h"
@@ -21,16 +22,20 @@ struct tool_limits {
 struct tools;
 
 /* The policy's strings are borrowed. */
-struct tools *tools_create(uv_loop_t *loop, struct jailer_client *jailers, const struct tool_limits *limits);
+struct tools *tools_create(
+	uv_loop_t *loop, struct jailer_client *jailers, const struct tool_limits *limits);
 
-/* What came of it: report is the tool's own word, ok or not, and borrowed; NULL: f says why there is none. */
+/* What came of it: report is the tool's own word, ok or not, and borrowed; NULL: f says why there
+ * is none. */
 typedef void tool_done(void *ctx, const json_t *report, const struct fault *f);
 
-/* Runs the tool, or queues it; NULL where done has come already (FAULT_LIMITED: the queue is full). The request is serialised before
- * this returns; bulk stays the caller's and must live until done. */
-struct tool *tool_run(struct tools *tools, enum jail_kind kind, uint64_t source, const json_t *request, int bulk, tool_done *done,
-	void *ctx);
-/* Nobody waits for it any more: it is ended, or never started; done comes all the same, perhaps before this returns. */
+/* Runs the tool, or queues it; NULL where done has come already (FAULT_LIMITED: the queue is full).
+ * The request is serialised before this returns; bulk stays the caller's and must live until done.
+ */
+struct tool *tool_run(struct tools *tools, enum jail_kind kind, uint64_t source,
+	const json_t *request, int bulk, tool_done *done, void *ctx);
+/* Nobody waits for it any more: it is ended, or never started; done comes all the same, perhaps
+ * before this returns. */
 void tool_cancel(struct tool *tool);
 
 /* Turns a report that is not ok into a fault (kind from its "fault", code, detail cut to fit). */

@@ -1,16 +1,19 @@
 #pragma once
 
 /*
- * jail: the isolated place where one thing runs. This header is what the rest knows of it; a backend for each
- * platform implements the table of operations. A jail's life has a slow part and a fast one:
+ * jail: the isolated place where one thing runs. This header is what the rest knows of it; a
+ * backend for each platform implements the table of operations. A jail's life has a slow part and a
+ * fast one:
  *
- *   create   (slow, in a helper process)   makes a slot: what is dear to make and can be made ahead of demand
- *   start    (fast, in the jailer)         puts one program into the slot; never blocks
- *   kill     (fast, in the jailer)         ends everything in it at once; its end is then seen as any other
- *   destroy  (slow, in a helper process)   removes what create left in the kernel or on disk
+ *   create   (slow, in a helper process)   makes a slot: what is dear to make and can be made ahead
+ * of demand start    (fast, in the jailer)         puts one program into the slot; never blocks
+ *   kill     (fast, in the jailer)         ends everything in it at once; its end is then seen as
+ * any other destroy  (slow, in a helper process)   removes what create left in the kernel or on
+ * disk
  *
- * Everything a jail is made of comes from the plan, which only the supervisor fills, before the server exists; a
- * request adds a kind and bounded numbers, never a path, an argument, a variable or a uid.
+ * Everything a jail is made of comes from the plan, which only the supervisor fills, before the
+ * server exists; a request adds a kind and bounded numbers, never a path, an argument, a variable
+ * or a uid.
  */
 
 #include "base/buf.h"
@@ -22,9 +25,11 @@
 
 enum jail_kind {
 	JAIL_EXEC,  /* one call: the artifact given by descriptor; no network, no other processes */
-	JAIL_BUILD, /* the tool's `build`: toolchain, a source tree read-only, the shared build cache under an overlay */
+	JAIL_BUILD, /* the tool's `build`: toolchain, a source tree read-only, the shared build
+		       cache under an overlay */
 	JAIL_FETCH, /* the tool's `fetch`: toolchain, a loopback listener as the only way out */
-	JAIL_SEED,  /* the tool's `seed`: as BUILD, but the shared build cache itself, to be filled; only at preparation */
+	JAIL_SEED,  /* the tool's `seed`: as BUILD, but the shared build cache itself, to be filled;
+		       only at preparation */
 	JAIL_KINDS,
 };
 
@@ -36,22 +41,26 @@ struct jail_limits {
 };
 
 struct jail_plan {
-	const char *state;     /* absolute path of the state directory; holds base/, sources/, private/gocache/ */
+	const char *state;     /* absolute path of the state directory; holds base/, sources/,
+				  private/gocache/ */
 	const char *toolchain; /* GOROOT on the host */
 	const char *tool;      /* path of the tool's binary */
 	const char *instance;  /* short name of this state directory, for names of kernel objects */
 	bool user_mode;        /* root of a user namespace of ours only */
 	bool uids_apart;       /* a uid of its own for each slot; else all share the user's */
 	bool proc;             /* /proc inside execution jails */
-	unsigned uid_base;     /* slot n runs as uid_base + n (in our user namespace where user_mode) */
-	unsigned cache_uid;    /* owns the shared build cache, so that build jails can lay their own layer over it (root.c) */
-	unsigned slots;        /* of all jailers together */
+	unsigned uid_base; /* slot n runs as uid_base + n (in our user namespace where user_mode) */
+	unsigned cache_uid; /* owns the shared build cache, so that build jails can lay their own
+			       layer over it (root.c) */
+	unsigned slots;     /* of all jailers together */
 	struct jail_limits limits[JAIL_KINDS];
 	char *const *environment[JAIL_KINDS];
-	const char *const *file_trees; /* NULL-terminated directories bound read-only into fetch jails, at /modules/0 and so on */
+	const char *const *file_trees; /* NULL-terminated directories bound read-only into fetch
+					  jails, at /modules/0 and so on */
 };
 
-/* Descriptors a slot is made of: the backend alone knows what they are. The helper sends them to the jailer. */
+/* Descriptors a slot is made of: the backend alone knows what they are. The helper sends them to
+ * the jailer. */
 enum { JAIL_PARTS = 12 };
 struct jail_parts {
 	int fd[JAIL_PARTS]; /* -1 where unused */
@@ -60,40 +69,47 @@ struct jail_parts {
 
 enum { JAIL_STDIN, JAIL_STDOUT, JAIL_STDERR, JAIL_CONTROL, JAIL_BULK, JAIL_PROGRAM, JAIL_FDS };
 
-/* What came of a jail's program; all zero while it runs. Written by the stub into memory shared with the jailer. */
+/* What came of a jail's program; all zero while it runs. Written by the stub into memory shared
+ * with the jailer. */
 struct jail_end {
-	uint32_t reported;     /* 1 once the rest is there */
-	int32_t status;        /* as wait(2) gives it */
-	int32_t start_error;   /* errno where the program could not be started, else 0 */
-	char start_step[24];   /* which step of the stub failed */
-	uint64_t cpu_us;       /* user and system time */
-	uint64_t memory_peak;  /* bytes resident at most */
+	uint32_t reported;    /* 1 once the rest is there */
+	int32_t status;       /* as wait(2) gives it */
+	int32_t start_error;  /* errno where the program could not be started, else 0 */
+	char start_step[24];  /* which step of the stub failed */
+	uint64_t cpu_us;      /* user and system time */
+	uint64_t memory_peak; /* bytes resident at most */
 };
 
 struct jail_backend {
 	const char *name;
-	/* Once, first of all, in the supervisor: an ordinary user becomes root of a user namespace here, where the platform has such.
-	 * Sets plan->uids_apart. */
+	/* Once, first of all, in the supervisor: an ordinary user becomes root of a user namespace
+	 * here, where the platform has such. Sets plan->uids_apart. */
 	int (*enter)(struct jail_plan *plan, struct fault *f);
-	/* Tries what a jail needs, by doing. Appends "ok|warn|fail\tname\twhat\n" lines; -1 where something required is missing. */
+	/* Tries what a jail needs, by doing. Appends "ok|warn|fail\tname\twhat\n" lines; -1 where
+	 * something required is missing. */
 	int (*probe)(const struct jail_plan *plan, struct buf *report, struct fault *f);
-	/* Makes what all jails share, and removes it again. Idempotent; called by the supervisor. */
+	/* Makes what all jails share, and removes it again. Idempotent; called by the supervisor.
+	 */
 	int (*prepare)(struct jail_plan *plan, struct fault *f);
 	void (*finish)(const struct jail_plan *plan);
 	/* In a helper. `source` is the number of a source tree (0: none). */
-	int (*create)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind, uint64_t source,
-		struct jail_parts *parts, struct fault *f);
-	/* In the jailer. Closes none of the descriptors. Returns the pid of the jail's first process, or -1. `end` is shared memory. */
+	int (*create)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
+		uint64_t source, struct jail_parts *parts, struct fault *f);
+	/* In the jailer. Closes none of the descriptors. Returns the pid of the jail's first
+	 * process, or -1. `end` is shared memory. */
 	pid_t (*start)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-		const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end, struct fault *f);
-	/* Whether the kernel ended something in it for want of memory since it was made, or since recycle. */
+		const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
+		struct fault *f);
+	/* Whether the kernel ended something in it for want of memory since it was made, or since
+	 * recycle. */
 	bool (*out_of_memory)(const struct jail_parts *parts);
-	/* In the jailer, once everything in it has ended: whether the slot can be proved to be as it was when it was made, so that
-	 * another jail may have it. Fast; false: destroy it. */
+	/* In the jailer, once everything in it has ended: whether the slot can be proved to be as
+	 * it was when it was made, so that another jail may have it. Fast; false: destroy it. */
 	bool (*recycle)(const struct jail_plan *plan, const struct jail_parts *parts);
 	/* The listener of a fetch jail in parts, or -1; stays the parts'. */
 	int (*listener)(const struct jail_parts *parts);
-	/* In a helper, or the supervisor for what another left behind; kills what is still in it. Idempotent. */
+	/* In a helper, or the supervisor for what another left behind; kills what is still in it.
+	 * Idempotent. */
 	int (*destroy)(const struct jail_plan *plan, unsigned slot, struct fault *f);
 	/* Kernel objects of slots that exist now, whoever made them; for doctor. */
 	unsigned (*count)(const struct jail_plan *plan);

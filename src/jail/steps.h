@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * steps: a thing made by a table of steps, each with its undo. When one fails, those before it are undone in
- * reverse order, and the fault names the step (after FreeBSD's jail(8), whose life cycle is data).
+ * steps: a thing made by a table of steps, each with its undo. When one fails, those before it are
+ * undone in reverse order, and the fault names the step (after FreeBSD's jail(8), whose life cycle
+ * is data).
  */
 
 #include "base/fault.h"

@@ -56,7 +56,8 @@ static uint64_t place_take(struct jailer_client *c, struct jailer_handle *h, uns
 			abort();
 		c->places = more;
 		for (uint32_t i = c->places_count; i < count; i++)
-			c->places[i] = (struct place){.next_free = i + 1 < count ? i + 1 : UINT32_MAX};
+			c->places[i] =
+				(struct place){.next_free = i + 1 < count ? i + 1 : UINT32_MAX};
 		c->free_first = c->places_count;
 		c->places_count = count;
 	}
@@ -72,6 +73,8 @@ static uint64_t place_take(struct jailer_client *c, struct jailer_handle *h, uns
 
 static void place_give(struct jailer_client *c, struct place *p)
 {
+	if (p == NULL)
+		return;
 	p->handle->id = 0;
 	p->handle = NULL;
 	p->next_free = c->free_first;
@@ -111,7 +114,8 @@ static void connection_lost(struct connection *lost)
 			if (p->handle == NULL || p->connection != i)
 				continue;
 			struct jailer_event event = {.type = JAILER_FAILED, .id = p->handle->id};
-			(void)snprintf(event.text, sizeof(event.text), "the jailer ended while the jail ran; try again");
+			(void)snprintf(event.text, sizeof(event.text),
+				"the jailer ended while the jail ran; try again");
 			event_deliver(c, &event, -1);
 		}
 	}
@@ -178,27 +182,30 @@ int jailer_client_attach(struct jailer_client *c, int socket, struct fault *f)
 	return fault_set(f, FAULT_PLATFORM, 0, "more than %d jailers", JAILERS_MAX);
 }
 
-int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum jail_kind kind, uint64_t source,
-	const int fds[JAILER_START_FDS], struct fault *f)
+int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum jail_kind kind,
+	uint64_t source, const int fds[JAILER_START_FDS], struct fault *f)
 {
 	for (unsigned tries = 0; tries < JAILERS_MAX; tries++) {
 		unsigned i = c->turn++ % JAILERS_MAX;
 		struct connection *k = c->connections[i];
 		if (k == NULL)
 			continue;
-		struct jailer_request request = {.type = JAILER_START, .kind = kind, .source = source};
+		struct jailer_request request = {
+			.type = JAILER_START, .kind = kind, .source = source};
 		request.id = place_take(c, h, i);
 		if (request.id == 0)
-			return fault_code(f, FAULT_BUSY, "too_many_jails", "%d jails are alive; try again later", HANDLES_MAX);
+			return fault_code(f, FAULT_BUSY, "too_many_jails",
+				"%d jails are alive; try again later", HANDLES_MAX);
 		h->id = request.id;
 		if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0)
 			return 0;
 		int error = errno;
 		place_give(c, place_of(c, request.id));
-		return fault_code(f, FAULT_BUSY, "jailer_busy", "the jailer takes no more requests now (%s); try again",
-			strerror(error));
+		return fault_code(f, FAULT_BUSY, "jailer_busy",
+			"the jailer takes no more requests now (%s); try again", strerror(error));
 	}
-	return fault_code(f, FAULT_BUSY, "no_jailer", "no jailer runs at the moment; try again in a second");
+	return fault_code(
+		f, FAULT_BUSY, "no_jailer", "no jailer runs at the moment; try again in a second");
 }
 
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
@@ -208,9 +215,11 @@ void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
 	struct jailer_request request = {.type = JAILER_KILL, .id = h->id};
 	if (k == NULL || fdpass_send(k->socket, &request, sizeof(request), NULL, 0) == 0)
 		return;
-	/* Full of starts: the jailer never blocks, so there will be room in no time. A jail must not live on for want of it. */
+	/* Full of starts: the jailer never blocks, so there will be room in no time. A jail must
+	 * not live on for want of it. */
 	struct pollfd room = {.fd = k->socket, .events = POLLOUT};
-	if (errno != EAGAIN || poll(&room, 1, 1000) != 1 || fdpass_send(k->socket, &request, sizeof(request), NULL, 0) < 0)
+	if (errno != EAGAIN || poll(&room, 1, 1000) != 1 ||
+		fdpass_send(k->socket, &request, sizeof(request), NULL, 0) < 0)
 		log_warn("kill of a jail could not be sent: %s", strerror(errno));
 }
 

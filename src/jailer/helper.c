@@ -34,7 +34,8 @@ static void job_do(const struct jail_plan *plan, struct helper_done *done, struc
 {
 	struct fault f = {0};
 	int did = done->job.type == HELPER_CREATE
-			  ? jail_backend->create(plan, done->job.slot, (enum jail_kind)done->job.kind, done->job.source, parts, &f)
+			  ? jail_backend->create(plan, done->job.slot,
+				    (enum jail_kind)done->job.kind, done->job.source, parts, &f)
 			  : jail_backend->destroy(plan, done->job.slot, &f);
 	done->failed = did < 0;
 	done->full = f.kind == FAULT_FULL;
@@ -51,7 +52,8 @@ static _Noreturn void helper_run(const struct jail_plan *plan, int socket)
 		unsigned none = 0;
 		memset(parts.fd, 0xff, sizeof(parts.fd));
 		parts.mark = 0;
-		if (fdpass_receive(socket, &done.job, sizeof(done.job), fds, &none) != (ssize_t)sizeof(done.job))
+		if (fdpass_receive(socket, &done.job, sizeof(done.job), fds, &none) !=
+			(ssize_t)sizeof(done.job))
 			_exit(0);
 		job_do(plan, &done, &parts);
 		unsigned count = parts_pack(&parts, &done.parts, fds);

@@ -1,6 +1,7 @@
 #pragma once
 
-/* helper: a child of the jailer that does one slow step at a time (create, destroy) and answers with descriptors. */
+/* helper: a child of the jailer that does one slow step at a time (create, destroy) and answers
+ * with descriptors. */
 
 #include "jail/jail.h"
 

@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * message: what the server and a jailer say to each other, over SOCK_SEQPACKET, asynchronously, each message one of these
- * structs and its descriptors. A request names an id, a kind that the jailer's own plan defines, and bounded numbers;
- * never a path, an argument list, an environment, a mount or a uid.
+ * message: what the server and a jailer say to each other, over SOCK_SEQPACKET, asynchronously,
+ * each message one of these structs and its descriptors. A request names an id, a kind that the
+ * jailer's own plan defines, and bounded numbers; never a path, an argument list, an environment, a
+ * mount or a uid.
  *
  *   START  EXEC:         stdout stderr control program     (4 descriptors)
  *          BUILD, FETCH: stdin stderr control bulk         (the program is the jailer's own tool)
@@ -32,12 +33,12 @@ struct jailer_event {
 	uint32_t type;
 	uint32_t kind;
 	uint64_t id;
-	int32_t pid;           /* STARTED: of the jail's first process, for people only */
-	int32_t status;        /* EXITED: as wait(2) gives it */
-	uint32_t out_of_memory;/* EXITED: the kernel ended something in it for want of memory */
-	uint32_t full;         /* FAILED: a disk is full */
-	uint64_t cpu_us;       /* EXITED */
-	uint64_t memory_peak;  /* EXITED: bytes */
-	uint64_t lived_ns;     /* EXITED: since it was started */
-	char text[256];        /* FAILED: why */
+	int32_t pid;            /* STARTED: of the jail's first process, for people only */
+	int32_t status;         /* EXITED: as wait(2) gives it */
+	uint32_t out_of_memory; /* EXITED: the kernel ended something in it for want of memory */
+	uint32_t full;          /* FAILED: a disk is full */
+	uint64_t cpu_us;        /* EXITED */
+	uint64_t memory_peak;   /* EXITED: bytes */
+	uint64_t lived_ns;      /* EXITED: since it was started */
+	char text[256];         /* FAILED: why */
 };

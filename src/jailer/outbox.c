@@ -17,7 +17,8 @@ struct outgoing {
 
 static void watch(const struct outbox *box)
 {
-	struct epoll_event want = {.events = EPOLLIN | (box->first != NULL ? EPOLLOUT : 0U), .data.fd = box->socket};
+	struct epoll_event want = {
+		.events = EPOLLIN | (box->first != NULL ? EPOLLOUT : 0U), .data.fd = box->socket};
 	(void)epoll_ctl(box->epoll, EPOLL_CTL_MOD, box->socket, &want);
 }
 

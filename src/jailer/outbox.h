@@ -1,13 +1,15 @@
 #pragma once
 
-/* outbox: events on their way to the server, kept in order where its socket is full, so that the jailer never waits for it. */
+/* outbox: events on their way to the server, kept in order where its socket is full, so that the
+ * jailer never waits for it. */
 
 #include "jailer/message.h"
 
 struct outgoing;
 
 struct outbox {
-	int epoll, socket; /* the socket is watched there for reading, and for writing while something waits */
+	int epoll, socket; /* the socket is watched there for reading, and for writing while
+			      something waits */
 	struct outgoing *first, **last;
 };
 

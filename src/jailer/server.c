@@ -1,8 +1,9 @@
 /*
- * Theory of operation. The jailer owns a range of slots. A slot is free, being made or removed by a helper, ready, or
- * running one jail. Execution slots are kept in stock ahead of demand, since every call's is alike; build and fetch slots
- * are made for their request. The loop waits for four things: requests of the server, answers of helpers, ends of
- * children (signalfd), and room to write events. Nothing in it blocks: what would is a helper's job.
+ * Theory of operation. The jailer owns a range of slots. A slot is free, being made or removed by a
+ * helper, ready, or running one jail. Execution slots are kept in stock ahead of demand, since
+ * every call's is alike; build and fetch slots are made for their request. The loop waits for four
+ * things: requests of the server, answers of helpers, ends of children (signalfd), and room to
+ * write events. Nothing in it blocks: what would is a helper's job.
  */
 
 #include "jailer/server.h"
@@ -41,7 +42,7 @@ struct waiting {
 struct slot {
 	enum slot_state state;
 	enum jail_kind kind;
-	bool killed;                /* a KILL came before it ran */
+	bool killed; /* a KILL came before it ran */
 	uint64_t id;
 	pid_t pid;
 	uint64_t started_ns;
@@ -56,7 +57,7 @@ struct jailer {
 	struct helper helpers[HELPERS];
 	struct helper_job *jobs; /* a ring of at most one job a slot */
 	unsigned jobs_at, jobs_count;
-	struct waiting *first, **last;  /* requests without a slot, in order */
+	struct waiting *first, **last; /* requests without a slot, in order */
 	struct outbox out;
 	int epoll, signals, nothing, tool;
 	bool making_fails; /* the last execution slot could not be made: no stock until one can */
@@ -74,9 +75,11 @@ static void close_all(int *fds, unsigned count)
 
 /* ---- events to the server ---- */
 
-static void failed_send(struct jailer *j, const struct jailer_request *request, bool full, const char *why)
+static void failed_send(
+	struct jailer *j, const struct jailer_request *request, bool full, const char *why)
 {
-	struct jailer_event event = {.type = JAILER_FAILED, .kind = request->kind, .id = request->id, .full = full};
+	struct jailer_event event = {
+		.type = JAILER_FAILED, .kind = request->kind, .id = request->id, .full = full};
 	(void)snprintf(event.text, sizeof(event.text), "%.255s", why);
 	outbox_send(&j->out, &event, -1);
 }
@@ -98,10 +101,12 @@ static unsigned number(const struct jailer *j, const struct slot *slot)
 	return j->setup->first_slot + (unsigned)(slot - j->slots);
 }
 
-static void job_add(struct jailer *j, const struct slot *slot, enum helper_job_type type, uint64_t source)
+static void job_add(
+	struct jailer *j, const struct slot *slot, enum helper_job_type type, uint64_t source)
 {
 	unsigned at = (j->jobs_at + j->jobs_count++) % j->setup->slots;
-	j->jobs[at] = (struct helper_job){.type = type, .kind = slot->kind, .source = source, .slot = number(j, slot)};
+	j->jobs[at] = (struct helper_job){
+		.type = type, .kind = slot->kind, .source = source, .slot = number(j, slot)};
 	jobs_hand_out(j);
 }
 
@@ -181,7 +186,8 @@ static void slot_start(struct jailer *j, struct slot *slot, const struct waiting
 	slot->id = w->request.id;
 	/* An execution jail's start is not told: its driver says READY itself. */
 	if (!exec) {
-		struct jailer_event event = {.type = JAILER_STARTED, .kind = slot->kind, .id = slot->id, .pid = pid};
+		struct jailer_event event = {
+			.type = JAILER_STARTED, .kind = slot->kind, .id = slot->id, .pid = pid};
 		outbox_send(&j->out, &event, jail_backend->listener(&slot->parts));
 	}
 }
@@ -206,7 +212,8 @@ static unsigned count_exec(const struct jailer *j)
 {
 	unsigned count = 0;
 	for (unsigned i = 0; i < j->setup->slots; i++)
-		count += j->slots[i].kind == JAIL_EXEC && (j->slots[i].state == SLOT_MAKING || j->slots[i].state == SLOT_READY);
+		count += j->slots[i].kind == JAIL_EXEC &&
+			 (j->slots[i].state == SLOT_MAKING || j->slots[i].state == SLOT_READY);
 	return count;
 }
 
@@ -234,7 +241,8 @@ static void slots_assign(struct jailer *j)
 		}
 	}
 	wanted += j->making_fails || j->ending ? 0 : j->setup->stock;
-	for (unsigned have = count_exec(j); have < wanted && (slot = slot_find(j, SLOT_FREE)) != NULL; have++)
+	for (unsigned have = count_exec(j);
+		have < wanted && (slot = slot_find(j, SLOT_FREE)) != NULL; have++)
 		slot_make(j, slot, JAIL_EXEC, 0);
 }
 
@@ -242,7 +250,8 @@ static void slot_made(struct jailer *j, struct slot *slot, const struct helper_d
 {
 	struct waiting *w = slot->for_request;
 	slot->for_request = NULL;
-	if (slot->kind == JAIL_EXEC && done->failed && j->first != NULL && j->first->request.kind == JAIL_EXEC)
+	if (slot->kind == JAIL_EXEC && done->failed && j->first != NULL &&
+		j->first->request.kind == JAIL_EXEC)
 		w = waiting_take(j, &j->first);
 	if (slot->kind == JAIL_EXEC)
 		j->making_fails = done->failed != 0;
@@ -276,7 +285,8 @@ static int helper_read(struct jailer *j, struct helper *h)
 		slot_made(j, slot, &done);
 	} else {
 		if (done.failed)
-			log_error("slot %u could not be removed and is set aside: %s", done.job.slot, done.text);
+			log_error("slot %u could not be removed and is set aside: %s",
+				done.job.slot, done.text);
 		else
 			journal_free(j->setup->journal, done.job.slot);
 		slot->state = done.failed ? SLOT_REMOVING : SLOT_FREE;
@@ -292,7 +302,8 @@ static void slot_ended(struct jailer *j, struct slot *slot, int status)
 {
 	const struct jail_end *end = &j->ends[slot - j->slots];
 	bool reported = __atomic_load_n(&end->reported, __ATOMIC_ACQUIRE) != 0;
-	struct jailer_event event = {.type = JAILER_EXITED, .kind = slot->kind, .id = slot->id, .pid = slot->pid};
+	struct jailer_event event = {
+		.type = JAILER_EXITED, .kind = slot->kind, .id = slot->id, .pid = slot->pid};
 	event.status = reported ? end->status : status;
 	event.cpu_us = end->cpu_us;
 	event.lived_ns = clock_mono_ns() - slot->started_ns;
@@ -300,13 +311,15 @@ static void slot_ended(struct jailer *j, struct slot *slot, int status)
 	if (reported && end->start_error != 0) {
 		event.type = JAILER_FAILED;
 		event.full = end->start_error == ENOSPC;
-		(void)snprintf(event.text, sizeof(event.text), "start a jail: %.23s: %s", end->start_step, strerror(end->start_error));
+		(void)snprintf(event.text, sizeof(event.text), "start a jail: %.23s: %s",
+			end->start_step, strerror(end->start_error));
 	} else if (WIFSIGNALED(event.status) || slot->kind != JAIL_EXEC) {
 		/* Of a build it may be a child that was ended. */
 		event.out_of_memory = jail_backend->out_of_memory(&slot->parts);
 	}
 	outbox_send(&j->out, &event, -1);
-	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED && ready_count(j) < READY_MAX && jail_backend->recycle(j->setup->plan, &slot->parts))
+	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED && ready_count(j) < READY_MAX &&
+		jail_backend->recycle(j->setup->plan, &slot->parts))
 		slot_again(j, slot);
 	else
 		slot_remove(j, slot);
@@ -358,7 +371,8 @@ static int request_read(struct jailer *j)
 {
 	struct waiting in = {.fds = {-1, -1, -1, -1}};
 	unsigned count = JAILER_START_FDS;
-	ssize_t n = fdpass_receive(j->setup->socket, &in.request, sizeof(in.request), in.fds, &count);
+	ssize_t n =
+		fdpass_receive(j->setup->socket, &in.request, sizeof(in.request), in.fds, &count);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
 	if (n != (ssize_t)sizeof(in.request) || in.request.id == 0)
@@ -367,11 +381,13 @@ static int request_read(struct jailer *j)
 		request_kill(j, in.request.id);
 		return 1;
 	}
-	if (in.request.type != JAILER_START || in.request.kind >= JAIL_SEED || count != JAILER_START_FDS) {
+	if (in.request.type != JAILER_START || in.request.kind >= JAIL_SEED ||
+		count != JAILER_START_FDS) {
 		close_all(in.fds, count);
 		return -1;
 	}
-	struct slot *ready = in.request.kind == JAIL_EXEC && j->first == NULL ? slot_find(j, SLOT_READY) : NULL;
+	struct slot *ready =
+		in.request.kind == JAIL_EXEC && j->first == NULL ? slot_find(j, SLOT_READY) : NULL;
 	if (ready != NULL) {
 		slot_start(j, ready, &in);
 		close_all(in.fds, JAILER_START_FDS);
@@ -393,7 +409,8 @@ static int watch(const struct jailer *j, int fd)
 	return epoll_ctl(j->epoll, EPOLL_CTL_ADD, fd, &want);
 }
 
-/* Descriptors 0 to 9 are taken, so that those a program gets as 0 to 5 never lie in the way of each other (stub.c). */
+/* Descriptors 0 to 9 are taken, so that those a program gets as 0 to 5 never lie in the way of each
+ * other (stub.c). */
 static void low_descriptors_take(void)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -431,11 +448,12 @@ static int jailer_open(struct jailer *j, struct fault *f)
 	j->tool = open(s->plan->tool, O_RDONLY | O_CLOEXEC);
 	j->epoll = epoll_create1(EPOLL_CLOEXEC);
 	j->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-	j->ends = mmap(NULL, s->slots * sizeof(*j->ends), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	j->ends = mmap(NULL, s->slots * sizeof(*j->ends), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	outbox_init(&j->out, j->epoll, s->socket);
-	if (j->nothing < 0 || j->tool < 0 || j->epoll < 0 || j->signals < 0 || j->ends == MAP_FAILED ||
-		watch(j, s->socket) < 0 || watch(j, j->signals) < 0 || watch(j, j->helpers[0].socket) < 0 ||
-		watch(j, j->helpers[1].socket) < 0)
+	if (j->nothing < 0 || j->tool < 0 || j->epoll < 0 || j->signals < 0 ||
+		j->ends == MAP_FAILED || watch(j, s->socket) < 0 || watch(j, j->signals) < 0 ||
+		watch(j, j->helpers[0].socket) < 0 || watch(j, j->helpers[1].socket) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "start the jailer (%s)", s->plan->tool);
 	j->slots = mem_zero(s->slots, sizeof(*j->slots));
 	j->jobs = mem_zero(s->slots, sizeof(*j->jobs));
@@ -467,7 +485,8 @@ static int event_handle(struct jailer *j, const struct epoll_event *e)
 	return 0;
 }
 
-/* The server is gone: end every jail and see that it ended. Groups are removed by whoever cleans after us. */
+/* The server is gone: end every jail and see that it ended. Groups are removed by whoever cleans
+ * after us. */
 static void jails_end(struct jailer *j)
 {
 	for (unsigned i = 0; i < j->setup->slots; i++) {
@@ -491,7 +510,8 @@ int jailer_run(const struct jailer_setup *setup)
 		return 1;
 	}
 	journal_keep_from_children(setup->journal);
-	/* Behind the helpers' fork: they must be able to open what their own children have under /proc. */
+	/* Behind the helpers' fork: they must be able to open what their own children have under
+	 * /proc. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	slots_assign(&j);
 	for (;;) {

@@ -1,6 +1,7 @@
 #pragma once
 
-/* server: the jailer's own loop. One thread; slow steps run in helper processes; it never blocks. */
+/* server: the jailer's own loop. One thread; slow steps run in helper processes; it never blocks.
+ */
 
 #include "jail/jail.h"
 #include "state/journal.h"

@@ -1,11 +1,12 @@
 #pragma once
 
-/* driver_tree: the Go source of the driver and the tool, which the build puts into the program (tools/embed.py). */
+/* driver_tree: the Go source of the driver and the tool, which the build puts into the program
+ * (tools/embed.py). */
 
 #include <stddef.h>
 
 struct driver_file {
-	const char *path;          /* relative to driver/ */
+	const char *path; /* relative to driver/ */
 	const unsigned char *data;
 	size_t len;
 };

@@ -33,12 +33,14 @@ char *node_path(const struct node *n, const char *format, ...)
 	return path;
 }
 
-/* Kernel objects are named for the state directory, so that two Sky Islands on a host keep apart. */
+/* Kernel objects are named for the state directory, so that two Sky Islands on a host keep apart.
+ */
 static char *instance_name(const char *state)
 {
 	unsigned char hash[crypto_generichash_BYTES_MIN];
 	char hex[2 * sizeof(hash) + 1];
-	(void)crypto_generichash(hash, sizeof(hash), (const unsigned char *)state, strlen(state), NULL, 0);
+	(void)crypto_generichash(
+		hash, sizeof(hash), (const unsigned char *)state, strlen(state), NULL, 0);
 	(void)sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
 	return mem_printf("sky-%.8s", hex);
 }
@@ -71,7 +73,8 @@ static int state_find(struct node *n, bool make, struct fault *f)
 	return 0;
 }
 
-static int node_load(struct node *n, const char *config_path, bool make, struct buf *faults, struct fault *f)
+static int node_load(
+	struct node *n, const char *config_path, bool make, struct buf *faults, struct fault *f)
 {
 	*n = (struct node){.config_path = config_path, .lock = -1, .listener = -1, .local = -1};
 	if (sodium_init() < 0)
@@ -90,10 +93,13 @@ static int node_load(struct node *n, const char *config_path, bool make, struct 
 	n->plan.user_mode = n->user_mode;
 	n->plan.proc = n->config.proc;
 	if (n->config.cgo)
-		return fault_set(f, FAULT_INPUT, 0, "modules.cgo: build jails have no C compiler in this version; leave it out");
+		return fault_set(f, FAULT_INPUT, 0,
+			"modules.cgo: build jails have no C compiler in this version; leave it "
+			"out");
 	if (n->config.proc && n->user_mode)
 		return fault_set(f, FAULT_INPUT, 0,
-			"jails.proc: only root can give jails a /proc (the kernel lets nobody else mount it there); leave it out");
+			"jails.proc: only root can give jails a /proc (the kernel lets nobody else "
+			"mount it there); leave it out");
 	return 0;
 }
 
@@ -109,13 +115,15 @@ static int lock_take(struct node *n, struct fault *f)
 	if (fd < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "open %s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return fault_set(f, errno == EWOULDBLOCK ? FAULT_CONFLICT : FAULT_PLATFORM, errno == EWOULDBLOCK ? 0 : errno,
+		return fault_set(f, errno == EWOULDBLOCK ? FAULT_CONFLICT : FAULT_PLATFORM,
+			errno == EWOULDBLOCK ? 0 : errno,
 			"another Sky Island runs with state_dir %s", n->state);
 	n->lock = defer_take(&fd);
 	return 0;
 }
 
-/* The configured user, else a uid beside the jails' that nobody has. In user mode the server stays who we are. */
+/* The configured user, else a uid beside the jails' that nobody has. In user mode the server stays
+ * who we are. */
 static int server_uid_find(struct node *n, struct fault *f)
 {
 	if (n->user_mode)
@@ -125,7 +133,8 @@ static int server_uid_find(struct node *n, struct fault *f)
 		return 0;
 	const struct passwd *pw = getpwnam(n->config.user);
 	if (pw == NULL || pw->pw_uid == 0)
-		return fault_set(f, FAULT_INPUT, 0, "user: there is no user \"%s\" other than root", n->config.user);
+		return fault_set(f, FAULT_INPUT, 0, "user: there is no user \"%s\" other than root",
+			n->config.user);
 	n->server_uid = pw->pw_uid;
 	return 0;
 }

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * node: one running Sky Island and what its processes share. The supervisor fills it before it forks anyone; from then on
- * it is const.
+ * node: one running Sky Island and what its processes share. The supervisor fills it before it
+ * forks anyone; from then on it is const.
  */
 
 #include "config/config.h"
@@ -15,45 +15,51 @@ enum { NODE_JAILERS_MAX = 16 };
 
 struct node {
 	struct config config;
-	const char *config_path;      /* NULL: defaults */
-	char *state;                  /* absolute */
-	char *instance;               /* "sky-1a2b3c4d", of the state directory's path */
-	char *go_version;             /* "go1.26.8" */
-	int lock;                     /* held while we run */
+	const char *config_path; /* NULL: defaults */
+	char *state;             /* absolute */
+	char *instance;          /* "sky-1a2b3c4d", of the state directory's path */
+	char *go_version;        /* "go1.26.8" */
+	int lock;                /* held while we run */
 	bool user_mode;
-	uid_t server_uid;             /* whom the server becomes; 0: stays */
+	uid_t server_uid; /* whom the server becomes; 0: stays */
 	struct jail_plan plan;
 	struct journal journal;
 	unsigned jailers;
-	struct node_modules {         /* how fetch jails reach modules; from modules{}, the environment or `go env` */
+	struct node_modules { /* how fetch jails reach modules; from modules{}, the environment or
+				 `go env` */
 		char *proxy, *sumdb, *private, *noproxy, *nosumdb;
 		char *https_proxy, *no_proxy;
-		char **trusted;       /* hosts of proxy and sumdb, NULL-terminated */
-		char **trees;         /* directories of file:// entries, NULL-terminated */
+		char **trusted; /* hosts of proxy and sumdb, NULL-terminated */
+		char **trees;   /* directories of file:// entries, NULL-terminated */
 	} modules;
-	int listener, local;          /* sockets: the configured one (-1: none); run/api.sock */
-	char address[160];            /* where listener listens, for people */
+	int listener, local; /* sockets: the configured one (-1: none); run/api.sock */
+	char address[160];   /* where listener listens, for people */
 };
 
-/* Loads the configuration, settles paths, takes the lock, enters user mode where needed. FAULT_CONFLICT: another holds the lock. */
+/* Loads the configuration, settles paths, takes the lock, enters user mode where needed.
+ * FAULT_CONFLICT: another holds the lock. */
 int node_open(struct node *n, const char *config_path, struct buf *faults, struct fault *f);
 /* The same without the lock, and without changing anything: for looking. */
 int node_look(struct node *n, const char *config_path, struct buf *faults, struct fault *f);
 void node_close(struct node *n);
 /* A path in the state directory; the caller frees. */
-char *node_path(const struct node *n, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *node_path(const struct node *n, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
-/* prepare.c: makes what jails need, in steps, each done only where it is not done yet. `loud`: progress on stderr. */
+/* prepare.c: makes what jails need, in steps, each done only where it is not done yet. `loud`:
+ * progress on stderr. */
 int node_prepare(struct node *n, bool loud, struct fault *f);
 /* seed.c: runs the tool's `seed` in a jail, on the directory private/gocache.part. */
 int node_seed(struct node *n, struct fault *f);
 /* Fills plan and modules, which need what prepare made. */
 int node_plan(struct node *n, struct fault *f);
 
-/* supervisor.c: runs until told to stop; the exit status. `ready_fd` gets a byte when calls are served (-1: nobody waits). */
+/* supervisor.c: runs until told to stop; the exit status. `ready_fd` gets a byte when calls are
+ * served (-1: nobody waits). */
 int supervisor_run(struct node *n, int ready_fd);
 /* Clears what an earlier run left in slots first … first + count - 1. */
 void supervisor_clean(struct node *n, unsigned first, unsigned count);
 
-/* server.c: the unprivileged server; the exit status. `control`: new jailers' sockets come over it. */
+/* server.c: the unprivileged server; the exit status. `control`: new jailers' sockets come over it.
+ */
 int server_run(struct node *n, int control, const int *jailers, unsigned count);

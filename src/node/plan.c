@@ -1,4 +1,5 @@
-/* How fetch jails reach modules, and what each kind of jail is made of: filled once, before anyone is forked. */
+/* How fetch jails reach modules, and what each kind of jail is made of: filled once, before anyone
+ * is forked. */
 
 #include "node/node.h"
 
@@ -17,7 +18,8 @@ enum { TREES_MAX = 8, TRUSTED_MAX = 16 };
 
 /* ---- modules ---- */
 
-/* The configuration's word, else the environment's, else what `go env` says (which knows the user's own Go settings). */
+/* The configuration's word, else the environment's, else what `go env` says (which knows the user's
+ * own Go settings). */
 static char *setting(const char *configured, const char *name, const json_t *go_env)
 {
 	const char *value = configured;
@@ -40,10 +42,12 @@ static json_t *go_env_read(const struct node *n)
 {
 	defer_free char *go = mem_printf("%s/bin/go", n->plan.toolchain);
 	defer_free char *root = mem_printf("GOROOT=%s", n->plan.toolchain);
-	defer_free char *home = mem_printf("HOME=%s", getenv("HOME") != NULL ? getenv("HOME") : "/nonexistent");
+	defer_free char *home =
+		mem_printf("HOME=%s", getenv("HOME") != NULL ? getenv("HOME") : "/nonexistent");
 	char *const env[] = {root, home, (char *)"GOTOOLCHAIN=local", NULL};
-	char *const argv[] = {go, (char *)"env", (char *)"-json", (char *)"GOPROXY", (char *)"GOSUMDB", (char *)"GOPRIVATE",
-		(char *)"GONOPROXY", (char *)"GONOSUMDB", NULL};
+	char *const argv[] = {go, (char *)"env", (char *)"-json", (char *)"GOPROXY",
+		(char *)"GOSUMDB", (char *)"GOPRIVATE", (char *)"GONOPROXY", (char *)"GONOSUMDB",
+		NULL};
 	const struct proc_spec spec = {.argv = argv, .env = env, .dir = "/"};
 	defer_buf struct buf out = {0};
 	struct fault f = {0};
@@ -77,13 +81,15 @@ static void trusted_add(struct node_modules *m, const char *url)
 		m->trusted[count] = host_of(url);
 }
 
-/* GOPROXY for fetch jails: file:// trees are bound there under /modules, `direct` is left out (no jail talks to version control
- * hosts by itself), the hosts of the rest may be private: the operator named them. */
+/* GOPROXY for fetch jails: file:// trees are bound there under /modules, `direct` is left out (no
+ * jail talks to version control hosts by itself), the hosts of the rest may be private: the
+ * operator named them. */
 static void proxy_translate(struct node_modules *m)
 {
 	struct buf out = {0};
 	unsigned trees = 0;
-	char before = ','; /* what stood between this entry and the one before: "," falls back where it is not found, "|" always */
+	char before = ','; /* what stood between this entry and the one before: "," falls back where
+			      it is not found, "|" always */
 	for (char *at = m->proxy; *at != '\0';) {
 		size_t len = strcspn(at, ",|");
 		defer_free char *entry = mem_strndup(at, len);
@@ -151,18 +157,23 @@ static void environments_fill(struct node *n)
 {
 	const struct node_modules *m = &n->modules;
 	/* Go keeps a tenth of its memory for what is not heap; the jail's limit is the hard one. */
-	defer_free char *memory = mem_printf("GOMEMLIMIT=%llu", (unsigned long long)(n->config.exec.memory / 10 * 9));
-	const char *exec[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TZ=UTC", "ZONEINFO=/usr/share/zoneinfo.zip",
+	defer_free char *memory =
+		mem_printf("GOMEMLIMIT=%llu", (unsigned long long)(n->config.exec.memory / 10 * 9));
+	const char *exec[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TZ=UTC",
+		"ZONEINFO=/usr/share/zoneinfo.zip",
 		"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt", "LANG=C.UTF-8", memory};
-	const char *build[] = {"PATH=/go/bin", "HOME=/tmp", "TMPDIR=/tmp", "GOROOT=/go", "GOCACHE=/cache", "LANG=C.UTF-8"};
+	const char *build[] = {"PATH=/go/bin", "HOME=/tmp", "TMPDIR=/tmp", "GOROOT=/go",
+		"GOCACHE=/cache", "LANG=C.UTF-8"};
 	defer_free char *proxy = mem_printf("GOPROXY=%s", m->proxy);
 	defer_free char *sumdb = mem_printf("GOSUMDB=%s", m->sumdb);
 	defer_free char *private = mem_printf("GOPRIVATE=%s", m->private);
 	defer_free char *noproxy = mem_printf("GONOPROXY=%s", m->noproxy);
 	defer_free char *nosumdb = mem_printf("GONOSUMDB=%s", m->nosumdb);
-	const char *fetch[] = {"PATH=/go/bin", "HOME=/tmp", "TMPDIR=/tmp", "GOROOT=/go", "GOCACHE=/tmp/.gocache", "LANG=C.UTF-8",
-		"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt", "HTTPS_PROXY=http://127.0.0.1:3128",
-		"HTTP_PROXY=http://127.0.0.1:3128", proxy, sumdb, private, noproxy, nosumdb};
+	const char *fetch[] = {"PATH=/go/bin", "HOME=/tmp", "TMPDIR=/tmp", "GOROOT=/go",
+		"GOCACHE=/tmp/.gocache", "LANG=C.UTF-8",
+		"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
+		"HTTPS_PROXY=http://127.0.0.1:3128", "HTTP_PROXY=http://127.0.0.1:3128", proxy,
+		sumdb, private, noproxy, nosumdb};
 	n->plan.environment[JAIL_EXEC] = environment(exec, sizeof(exec) / sizeof(exec[0]));
 	n->plan.environment[JAIL_BUILD] = environment(build, sizeof(build) / sizeof(build[0]));
 	n->plan.environment[JAIL_FETCH] = environment(fetch, sizeof(fetch) / sizeof(fetch[0]));
@@ -170,7 +181,8 @@ static void environments_fill(struct node *n)
 
 static struct jail_limits limits_of(const struct config_limits *c)
 {
-	return (struct jail_limits){.memory = c->memory, .pids = c->pids, .tmp = c->tmp, .cpu_percent = c->cpu_percent};
+	return (struct jail_limits){
+		.memory = c->memory, .pids = c->pids, .tmp = c->tmp, .cpu_percent = c->cpu_percent};
 }
 
 int node_plan(struct node *n, struct fault *f)

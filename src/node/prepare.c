@@ -1,12 +1,13 @@
 /*
- * What jails need, made once, in steps. Each step looks whether it is done, makes its thing beside the place where it belongs and
- * renames it there: a kill at any point leaves nothing half done, and nothing is downloaded twice.
+ * What jails need, made once, in steps. Each step looks whether it is done, makes its thing beside
+ * the place where it belongs and renames it there: a kill at any point leaves nothing half done,
+ * and nothing is downloaded twice.
  *
  *   storage    the directories of the state
  *   toolchain  Go itself, as a module, checksum-verified by whatever `go` the host has
- *   base       the root that all jails share: /etc, empty places for mounts, CA certificates, time zones
- *   tool       driver/cmd/tool, compiled
- *   cache      the standard library and the driver, compiled, for builds to start from
+ *   base       the root that all jails share: /etc, empty places for mounts, CA certificates, time
+ * zones tool       driver/cmd/tool, compiled cache      the standard library and the driver,
+ * compiled, for builds to start from
  */
 
 #include "node/node.h"
@@ -32,20 +33,23 @@
 
 struct preparing {
 	struct node *node;
-	char key[33];     /* digest of the driver's source and Go's version */
+	char key[33]; /* digest of the driver's source and Go's version */
 	char *goroot, *tool;
 };
 
 /* ---- storage ---- */
 
-/* In a child that has become the server: what is removed there is the server's to name, and to swap for a link while we look. */
+/* In a child that has become the server: what is removed there is the server's to name, and to swap
+ * for a link while we look. */
 static int empty_as_server(const struct node *n, const char *path, struct fault *f)
 {
 	int status = -1;
 	pid_t child = fork();
 	if (child == 0) {
-		if (n->server_uid != 0 && (setgroups(0, NULL) < 0 || setresgid(n->server_uid, n->server_uid, n->server_uid) < 0 ||
-						  setresuid(n->server_uid, n->server_uid, n->server_uid) < 0))
+		if (n->server_uid != 0 &&
+			(setgroups(0, NULL) < 0 ||
+				setresgid(n->server_uid, n->server_uid, n->server_uid) < 0 ||
+				setresuid(n->server_uid, n->server_uid, n->server_uid) < 0))
 			_exit(2);
 		_exit(fs_empty(path, NULL) < 0 ? 1 : 0);
 	}
@@ -60,8 +64,9 @@ static int storage_up(void *thing, struct fault *f)
 		const char *name;
 		bool servers; /* the server writes there */
 		bool emptied; /* what is in it belongs to a run that is over */
-	} dirs[] = {{"run", false, false}, {"toolchain", false, false}, {"tool", false, false}, {"private", false, false}, {"sources", true, true},
-		{"artifacts", true, true}, {"tmp", true, true}};
+	} dirs[] = {{"run", false, false}, {"toolchain", false, false}, {"tool", false, false},
+		{"private", false, false}, {"sources", true, true}, {"artifacts", true, true},
+		{"tmp", true, true}};
 	const struct node *n = ((struct preparing *)thing)->node;
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		defer_free char *path = node_path(n, "%s", dirs[i].name);
@@ -69,7 +74,8 @@ static int storage_up(void *thing, struct fault *f)
 			return -1;
 		if (strcmp(dirs[i].name, "private") == 0 && chmod(path, 0700) < 0)
 			return fault_set(f, FAULT_PLATFORM, errno, "chmod %s", path);
-		if (dirs[i].servers && n->server_uid != 0 && chown(path, n->server_uid, n->server_uid) < 0)
+		if (dirs[i].servers && n->server_uid != 0 &&
+			chown(path, n->server_uid, n->server_uid) < 0)
 			return fault_set(f, FAULT_PLATFORM, errno, "chown %s", path);
 		if (dirs[i].emptied && empty_as_server(n, path, f) < 0)
 			return -1;
@@ -82,19 +88,22 @@ static int storage_up(void *thing, struct fault *f)
 /* A minimal environment of our own, plus how modules are reached, which is the user's to say. */
 static char **go_environment(const struct preparing *p, const char *const *more, size_t count)
 {
-	static const char *const passed[] = {"PATH", "HOME", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY", "HTTPS_PROXY",
-		"HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+	static const char *const passed[] = {"PATH", "HOME", "GOPROXY", "GOSUMDB", "GONOSUMDB",
+		"GOPRIVATE", "GONOPROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy",
+		"http_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"};
 	const struct config *c = &p->node->config;
 	const struct {
 		const char *name, *value;
-	} configured[] = {{"GOPROXY", c->modules.goproxy}, {"GOSUMDB", c->modules.gosumdb}, {"GOPRIVATE", c->modules.goprivate},
-		{"GONOPROXY", c->modules.gonoproxy}, {"GONOSUMDB", c->modules.gonosumdb}, {"HTTPS_PROXY", c->modules.https_proxy},
+	} configured[] = {{"GOPROXY", c->modules.goproxy}, {"GOSUMDB", c->modules.gosumdb},
+		{"GOPRIVATE", c->modules.goprivate}, {"GONOPROXY", c->modules.gonoproxy},
+		{"GONOSUMDB", c->modules.gonosumdb}, {"HTTPS_PROXY", c->modules.https_proxy},
 		{"NO_PROXY", c->modules.no_proxy}, {"SSL_CERT_FILE", c->modules.ssl_cert_file}};
 	const size_t configured_count = sizeof(configured) / sizeof(configured[0]);
 	const size_t passed_count = sizeof(passed) / sizeof(passed[0]);
 	char **env = mem_zero(passed_count + configured_count + count + 2, sizeof(*env));
 	size_t at = 0;
-	/* Go takes the first of two of a name: ours, then what is configured, then what the environment says. */
+	/* Go takes the first of two of a name: ours, then what is configured, then what the
+	 * environment says. */
 	env[at++] = mem_printf("TMPDIR=%s/private", p->node->state);
 	for (size_t i = 0; i < count; i++)
 		env[at++] = mem_strdup(more[i]);
@@ -117,8 +126,8 @@ static void environment_free(char **env)
 	free(env);
 }
 
-static int go_run(const struct preparing *p, char *const *argv, const char *const *more, size_t count, const char *dir,
-	struct buf *out, struct fault *f)
+static int go_run(const struct preparing *p, char *const *argv, const char *const *more,
+	size_t count, const char *dir, struct buf *out, struct fault *f)
 {
 	char **env = go_environment(p, more, count);
 	const struct proc_spec spec = {.argv = argv, .env = env, .dir = dir};
@@ -134,9 +143,11 @@ static int run_bits_set(const char *goroot, struct fault *f)
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		defer_free char *path = mem_printf("%s/%s", goroot, dirs[i]);
 		defer_closedir DIR *dir = opendir(path);
-		for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL; e = readdir(dir)) {
+		for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL;
+			e = readdir(dir)) {
 			if (e->d_name[0] != '.' && fchmodat(dirfd(dir), e->d_name, 0755, 0) < 0)
-				return fault_set(f, FAULT_PLATFORM, errno, "chmod %s/%s", path, e->d_name);
+				return fault_set(
+					f, FAULT_PLATFORM, errno, "chmod %s/%s", path, e->d_name);
 		}
 	}
 	return 0;
@@ -151,13 +162,17 @@ static const char *architecture(void)
 #endif
 }
 
-static int toolchain_download(const struct preparing *p, const char *go, const char *part, struct fault *f)
+static int toolchain_download(
+	const struct preparing *p, const char *go, const char *part, struct fault *f)
 {
-	defer_free char *module = mem_printf("golang.org/toolchain@v0.0.1-%s.linux-%s", p->node->go_version, architecture());
+	defer_free char *module = mem_printf(
+		"golang.org/toolchain@v0.0.1-%s.linux-%s", p->node->go_version, architecture());
 	defer_free char *cache = mem_printf("GOMODCACHE=%s", part);
 	defer_free char *build = mem_printf("GOCACHE=%s/cache-of-go", part);
-	const char *more[] = {cache, build, "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GO111MODULE=on", "GOWORK=off"};
-	char *const argv[] = {(char *)(uintptr_t)go, (char *)"mod", (char *)"download", module, NULL};
+	const char *more[] = {cache, build, "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local",
+		"GO111MODULE=on", "GOWORK=off"};
+	char *const argv[] = {
+		(char *)(uintptr_t)go, (char *)"mod", (char *)"download", module, NULL};
 	if (go_run(p, argv, more, sizeof(more) / sizeof(more[0]), part, NULL, f) < 0)
 		return -1;
 	defer_free char *unpacked = mem_printf("%s/%s", part, module);
@@ -176,7 +191,9 @@ static int toolchain_up(void *thing, struct fault *f)
 	defer_free char *go = proc_find("go");
 	if (go == NULL)
 		return fault_set(f, FAULT_PLATFORM, 0,
-			"no `go` on PATH to fetch Go %s with: install your distribution's (golang-go), any from 1.19 on", p->node->go_version);
+			"no `go` on PATH to fetch Go %s with: install your distribution's "
+			"(golang-go), any from 1.19 on",
+			p->node->go_version);
 	defer_free char *part = node_path(p->node, "toolchain/part");
 	if (fs_remove_all(part, f) < 0 || fs_mkdirs(part, 0755, f) < 0)
 		return -1;
@@ -195,9 +212,12 @@ static int base_file(const char *root, const char *name, const char *text, struc
 
 static int base_certificates(const struct node *n, const char *root, struct fault *f)
 {
-	static const char *const usual[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/ssl/cert.pem", "/usr/local/share/certs/ca-root-nss.crt"};
-	const char *given = n->config.modules.ssl_cert_file != NULL ? n->config.modules.ssl_cert_file : getenv("SSL_CERT_FILE");
+	static const char *const usual[] = {"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+		"/usr/local/share/certs/ca-root-nss.crt"};
+	const char *given = n->config.modules.ssl_cert_file != NULL
+				    ? n->config.modules.ssl_cert_file
+				    : getenv("SSL_CERT_FILE");
 	defer_free char *to = mem_printf("%s/etc/ssl/certs/ca-certificates.crt", root);
 	if (given != NULL)
 		return fs_copy(given, to, 0644, f);
@@ -205,16 +225,19 @@ static int base_certificates(const struct node *n, const char *root, struct faul
 		if (access(usual[i], R_OK) == 0)
 			return fs_copy(usual[i], to, 0644, f);
 	}
-	log_warn("no CA certificates found: fetching modules over https will fail; install ca-certificates");
+	log_warn("no CA certificates found: fetching modules over https will fail; install "
+		 "ca-certificates");
 	return 0;
 }
 
 static int base_up(void *thing, struct fault *f)
 {
-	static const char *const dirs[] = {"dev", "tmp", "proc", "go", "src", "cache", "modules", "etc/ssl/certs", "usr/share"};
+	static const char *const dirs[] = {"dev", "tmp", "proc", "go", "src", "cache", "modules",
+		"etc/ssl/certs", "usr/share"};
 	static const char *const devices[] = {"null", "zero", "full", "random", "urandom"};
 	static const char *const files[][2] = {
-		{"etc/passwd", "root:x:0:0:root:/:/nologin\njail:x:1000:1000:jail:/tmp:/nologin\nnobody:x:65534:65534::/:/nologin\n"},
+		{"etc/passwd", "root:x:0:0:root:/:/nologin\njail:x:1000:1000:jail:/tmp:/"
+			       "nologin\nnobody:x:65534:65534::/:/nologin\n"},
 		{"etc/group", "root:x:0:\njail:x:1000:\nnogroup:x:65534:\n"},
 		{"etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"},
 		{"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
@@ -252,9 +275,11 @@ static void key_make(struct preparing *p)
 	unsigned char hash[16];
 	crypto_generichash_state state;
 	(void)crypto_generichash_init(&state, NULL, 0, sizeof(hash));
-	(void)crypto_generichash_update(&state, (const unsigned char *)p->node->go_version, strlen(p->node->go_version));
+	(void)crypto_generichash_update(
+		&state, (const unsigned char *)p->node->go_version, strlen(p->node->go_version));
 	for (const struct driver_file *file = driver_tree; file->path != NULL; file++) {
-		(void)crypto_generichash_update(&state, (const unsigned char *)file->path, strlen(file->path) + 1);
+		(void)crypto_generichash_update(
+			&state, (const unsigned char *)file->path, strlen(file->path) + 1);
 		(void)crypto_generichash_update(&state, file->data, file->len);
 	}
 	(void)crypto_generichash_final(&state, hash, sizeof(hash));
@@ -277,14 +302,15 @@ static int driver_unpack(const char *to, struct fault *f)
 }
 
 /* The variables under which both tool and cache are compiled. */
-static int with_toolchain(const struct preparing *p, const char *cache, char *const *argv, const char *dir, struct fault *f)
+static int with_toolchain(const struct preparing *p, const char *cache, char *const *argv,
+	const char *dir, struct fault *f)
 {
 	defer_free char *root = mem_printf("GOROOT=%s", p->goroot);
 	defer_free char *build = mem_printf("GOCACHE=%s", cache);
 	defer_free char *modules = mem_printf("GOMODCACHE=%s/private/modcache", p->node->state);
 	defer_free char *home = mem_printf("HOME=%s/private", p->node->state);
-	const char *more[] = {root, build, modules, home, "GOPROXY=off", "GOFLAGS=-mod=mod", "GOTOOLCHAIN=local", "GOENV=off",
-		"GOWORK=off", "GOTELEMETRY=off", "CGO_ENABLED=0"};
+	const char *more[] = {root, build, modules, home, "GOPROXY=off", "GOFLAGS=-mod=mod",
+		"GOTOOLCHAIN=local", "GOENV=off", "GOWORK=off", "GOTELEMETRY=off", "CGO_ENABLED=0"};
 	return go_run(p, argv, more, sizeof(more) / sizeof(more[0]), dir, NULL, f);
 }
 
@@ -300,8 +326,8 @@ static int tool_up(void *thing, struct fault *f)
 	defer_free char *go = mem_printf("%s/bin/go", p->goroot);
 	if (fs_remove_all(part, f) < 0 || driver_unpack(source, f) < 0)
 		return -1;
-	char *const argv[] = {go, (char *)"build", (char *)"-trimpath", (char *)"-buildvcs=false", (char *)"-o", made,
-		(char *)"./cmd/tool", NULL};
+	char *const argv[] = {go, (char *)"build", (char *)"-trimpath", (char *)"-buildvcs=false",
+		(char *)"-o", made, (char *)"./cmd/tool", NULL};
 	int did = with_toolchain(p, cache, argv, source, f);
 	if (did == 0 && (chmod(made, 0755) < 0 || rename(made, p->tool) < 0))
 		did = fault_set(f, FAULT_PLATFORM, errno, "rename %s", made);
@@ -309,8 +335,9 @@ static int tool_up(void *thing, struct fault *f)
 	return did;
 }
 
-/* Gives what is in the cache to a uid, and opens its directories to all (see cache_overlay in jail/linux/root.c). The directory
- * itself stays ours, so that an ordinary user can remove everything again. */
+/* Gives what is in the cache to a uid, and opens its directories to all (see cache_overlay in
+ * jail/linux/root.c). The directory itself stays ours, so that an ordinary user can remove
+ * everything again. */
 static int cache_give(const struct node *n, const char *cache, unsigned uid, struct fault *f)
 {
 	defer_closedir DIR *dir = opendir(cache);
@@ -339,8 +366,10 @@ static int cache_up(void *thing, struct fault *f)
 	defer_free char *mark_part = mem_printf("%s/seeded-%s", part, p->key);
 	if (access(mark, F_OK) == 0)
 		return 0;
-	if (fs_mkdirs(part, 0755, f) < 0 || cache_give(n, part, n->plan.uid_base + n->plan.slots, f) < 0 || node_seed(n, f) < 0 ||
-		cache_give(n, part, n->plan.cache_uid, f) < 0 || fs_write(mark_part, "", 0, 0644, f) < 0 || fs_remove_all(cache, f) < 0)
+	if (fs_mkdirs(part, 0755, f) < 0 ||
+		cache_give(n, part, n->plan.uid_base + n->plan.slots, f) < 0 ||
+		node_seed(n, f) < 0 || cache_give(n, part, n->plan.cache_uid, f) < 0 ||
+		fs_write(mark_part, "", 0, 0644, f) < 0 || fs_remove_all(cache, f) < 0)
 		return -1;
 	if (rename(part, cache) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "rename %s", part);

@@ -1,6 +1,7 @@
 /*
- * Filling the shared build cache, in a jail: there the toolchain stands at the path that builds will see, which some of
- * what Go keeps is named by (its index of packages), and what compiles is walled in from the first day.
+ * Filling the shared build cache, in a jail: there the toolchain stands at the path that builds
+ * will see, which some of what Go keeps is named by (its index of packages), and what compiles is
+ * walled in from the first day.
  */
 
 #include "node/node.h"
@@ -24,8 +25,8 @@ static unsigned seed_slot(const struct node *n)
 	return n->plan.slots;
 }
 
-static char *const seed_environment[] = {"PATH=/go/bin", "HOME=/tmp", "TMPDIR=/tmp", "GOROOT=/go", "GOCACHE=/cache",
-	"LANG=C.UTF-8", NULL};
+static char *const seed_environment[] = {"PATH=/go/bin", "HOME=/tmp", "TMPDIR=/tmp", "GOROOT=/go",
+	"GOCACHE=/cache", "LANG=C.UTF-8", NULL};
 
 static int seed_wait(pid_t pid, const struct jail_end *end, int words, struct fault *f)
 {
@@ -40,7 +41,8 @@ static int seed_wait(pid_t pid, const struct jail_end *end, int words, struct fa
 	if (end->start_error != 0)
 		return fault_set(f, FAULT_PLATFORM, end->start_error, "%s", end->start_step);
 	if (end->status != 0)
-		return fault_set(f, FAULT_PLATFORM, 0, "the tool ended with status %#x: %.700s", (unsigned)end->status, chunk);
+		return fault_set(f, FAULT_PLATFORM, 0, "the tool ended with status %#x: %.700s",
+			(unsigned)end->status, chunk);
 	return 0;
 }
 
@@ -66,9 +68,11 @@ int node_seed(struct node *n, struct fault *f)
 {
 	struct jail_parts parts;
 	const struct config_limits *c = &n->config.build;
-	n->plan.limits[JAIL_SEED] = (struct jail_limits){.memory = c->memory, .pids = c->pids, .tmp = c->tmp};
+	n->plan.limits[JAIL_SEED] =
+		(struct jail_limits){.memory = c->memory, .pids = c->pids, .tmp = c->tmp};
 	n->plan.environment[JAIL_SEED] = seed_environment;
-	struct jail_end *end = mmap(NULL, sizeof(*end), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct jail_end *end =
+		mmap(NULL, sizeof(*end), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (end == MAP_FAILED)
 		return fault_set(f, FAULT_PLATFORM, errno, "mmap");
 	if (jail_backend->prepare(&n->plan, f) < 0 ||

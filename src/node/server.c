@@ -1,4 +1,5 @@
-/* The server's process: unprivileged, one loop; it puts the modules together and ends when it is drained. */
+/* The server's process: unprivileged, one loop; it puts the modules together and ends when it is
+ * drained. */
 
 #include "node/node.h"
 
@@ -47,7 +48,8 @@ static void drained_check(uv_timer_t *timer)
 		uv_stop(&s->loop);
 }
 
-/* First SIGTERM: no new calls, those that run end. The second comes as SIGKILL from the supervisor. */
+/* First SIGTERM: no new calls, those that run end. The second comes as SIGKILL from the supervisor.
+ */
 static void on_terminate(uv_signal_t *handle, int number)
 {
 	struct server *s = handle->data;
@@ -62,7 +64,8 @@ static void on_terminate(uv_signal_t *handle, int number)
 	(void)uv_timer_start(&s->drained, drained_check, 0, 20);
 }
 
-/* The supervisor hands over the socket of a new jailer; end of file: the supervisor is gone, and with it our reason to be. */
+/* The supervisor hands over the socket of a new jailer; end of file: the supervisor is gone, and
+ * with it our reason to be. */
 static void on_control(uv_poll_t *handle, int status, int events)
 {
 	struct server *s = handle->data;
@@ -120,7 +123,9 @@ static void pool_open(struct server *s)
 
 static const char *expressions_name(const struct config *c)
 {
-	return c->expressions == CONFIG_EXPRESSIONS_OFF ? "off" : c->expressions == CONFIG_EXPRESSIONS_SIMPLE ? "simple" : "full";
+	return c->expressions == CONFIG_EXPRESSIONS_OFF      ? "off"
+	       : c->expressions == CONFIG_EXPRESSIONS_SIMPLE ? "simple"
+							     : "full";
 }
 
 static void api_open(struct server *s)
@@ -160,7 +165,8 @@ static void api_open(struct server *s)
 static struct http_server *http_open(struct server *s, int listener, bool trusted, struct fault *f)
 {
 	struct http_callbacks callbacks = api_callbacks(s->api, trusted);
-	struct http_server *http = http_server_create(&s->loop, &http_limits_default, &callbacks, f);
+	struct http_server *http =
+		http_server_create(&s->loop, &http_limits_default, &callbacks, f);
 	if (http == NULL || (listener >= 0 && http_server_listen(http, listener, f) < 0))
 		return NULL;
 	return http;
@@ -185,9 +191,12 @@ static int privileges_drop(const struct node *n, struct fault *f)
 {
 	struct rlimit files;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (n->server_uid != 0 && (setgroups(0, NULL) < 0 || setresgid(n->server_uid, n->server_uid, n->server_uid) < 0 ||
-					  setresuid(n->server_uid, n->server_uid, n->server_uid) < 0))
-		return fault_set(f, FAULT_PLATFORM, errno, "become uid %u", (unsigned)n->server_uid);
+	if (n->server_uid != 0 &&
+		(setgroups(0, NULL) < 0 ||
+			setresgid(n->server_uid, n->server_uid, n->server_uid) < 0 ||
+			setresuid(n->server_uid, n->server_uid, n->server_uid) < 0))
+		return fault_set(
+			f, FAULT_PLATFORM, errno, "become uid %u", (unsigned)n->server_uid);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cleared by the change of uid */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

@@ -1,11 +1,12 @@
 /*
- * Theory of operation. The supervisor is the command that was started. It binds the listeners, clears what an earlier run left
- * behind, forks the jailers and the server, and from then on only waits:
+ * Theory of operation. The supervisor is the command that was started. It binds the listeners,
+ * clears what an earlier run left behind, forks the jailers and the server, and from then on only
+ * waits:
  *
- *   a jailer died    its journalled jails are killed and their slots cleared, another is forked, and its socket is
- *                    handed to the server
- *   the server died  its sockets close, so the jailers end their jails and themselves; all are started anew
- *   SIGTERM, SIGINT  the server is told to drain; a second one ends it at once
+ *   a jailer died    its journalled jails are killed and their slots cleared, another is forked,
+ * and its socket is handed to the server the server died  its sockets close, so the jailers end
+ * their jails and themselves; all are started anew SIGTERM, SIGINT  the server is told to drain; a
+ * second one ends it at once
  */
 
 #include "node/node.h"
@@ -40,8 +41,9 @@ enum { STOCK = 4 };
 struct supervisor {
 	struct node *node;
 	pid_t server, jailers[NODE_JAILERS_MAX];
-	int control;         /* to the server */
-	int sockets[NODE_JAILERS_MAX]; /* the server's ends of the jailers' sockets, until it has them; else -1 */
+	int control;                   /* to the server */
+	int sockets[NODE_JAILERS_MAX]; /* the server's ends of the jailers' sockets, until it has
+					  them; else -1 */
 	bool stopping;
 	uint64_t started_ns; /* of the server, against restarting in a circle */
 	int ready_fd;
@@ -51,7 +53,8 @@ struct supervisor {
 
 static int unix_listen(const char *path, mode_t mode, struct fault *f)
 {
-	/* Bound by its last element from within its directory: sun_path is short, state directories need not be. */
+	/* Bound by its last element from within its directory: sun_path is short, state directories
+	 * need not be. */
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	const char *slash = strrchr(path, '/');
 	defer_free char *dir = mem_strndup(path, slash != NULL ? (size_t)(slash - path) + 1 : 0);
@@ -68,33 +71,40 @@ static int unix_listen(const char *path, mode_t mode, struct fault *f)
 	if (here >= 0)
 		(void)!fchdir(here);
 	if (bound < 0 || listen(fd, 512) < 0)
-		return fault_set(f, FAULT_PLATFORM, bound < 0 ? error : errno, "listen on %s", path);
+		return fault_set(
+			f, FAULT_PLATFORM, bound < 0 ? error : errno, "listen on %s", path);
 	return defer_take(&fd);
 }
 
 static int tcp_listen(struct node *n, struct fault *f)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
 	struct addrinfo *found = NULL;
 	char port[8];
 	(void)snprintf(port, sizeof(port), "%u", n->config.http_port);
 	int error = getaddrinfo(n->config.listen, port, &hints, &found);
 	if (error != 0)
-		return fault_set(f, FAULT_INPUT, 0, "listen: %s is no address: %s", n->config.listen, gai_strerror(error));
-	defer_close int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		return fault_set(f, FAULT_INPUT, 0, "listen: %s is no address: %s",
+			n->config.listen, gai_strerror(error));
+	defer_close int fd =
+		socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int on = 1;
-	struct sockaddr_storage own;
+	struct sockaddr_storage own = {0};
 	socklen_t len = sizeof(own);
 	bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
 		  bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, 512) == 0 &&
 		  getsockname(fd, (struct sockaddr *)&own, &len) == 0;
 	freeaddrinfo(found);
 	if (!ok)
-		return fault_set(f, FAULT_PLATFORM, errno, "listen on %s port %s", n->config.listen, port);
-	unsigned actual = own.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&own)->sin6_port)
-						    : ntohs(((struct sockaddr_in *)&own)->sin_port);
+		return fault_set(
+			f, FAULT_PLATFORM, errno, "listen on %s port %s", n->config.listen, port);
+	unsigned actual = own.ss_family == AF_INET6
+				  ? ntohs(((struct sockaddr_in6 *)&own)->sin6_port)
+				  : ntohs(((struct sockaddr_in *)&own)->sin_port);
 	bool six = strchr(n->config.listen, ':') != NULL;
-	(void)snprintf(n->address, sizeof(n->address), "http://%s%.100s%s:%u", six ? "[" : "", n->config.listen, six ? "]" : "", actual);
+	(void)snprintf(n->address, sizeof(n->address), "http://%s%.100s%s:%u", six ? "[" : "",
+		n->config.listen, six ? "]" : "", actual);
 	return defer_take(&fd);
 }
 
@@ -172,13 +182,19 @@ static int jailer_start(struct supervisor *s, unsigned i, struct fault *f)
 		child_begin(s);
 		(void)close(pair[0]);
 		(void)close(s->control);
-		sockets_close(s); /* or the end of the server would not be seen by the jailers before us */
+		sockets_close(s); /* or the end of the server would not be seen by the jailers
+				     before us */
 		if (s->node->listener >= 0)
 			(void)close(s->node->listener);
 		(void)close(s->node->local);
 		log_set_role("jailer");
-		const struct jailer_setup setup = {.plan = &s->node->plan, .journal = &s->node->journal, .first_slot = i * slots_each(s),
-			.slots = slots_each(s), .cpu = s->node->jailers > 1 ? (int)i : -1, .stock = STOCK, .socket = pair[1]};
+		const struct jailer_setup setup = {.plan = &s->node->plan,
+			.journal = &s->node->journal,
+			.first_slot = i * slots_each(s),
+			.slots = slots_each(s),
+			.cpu = s->node->jailers > 1 ? (int)i : -1,
+			.stock = STOCK,
+			.socket = pair[1]};
 		_exit(jailer_run(&setup));
 	}
 	(void)close(pair[1]);
@@ -258,7 +274,8 @@ static int all_restart(struct supervisor *s, struct fault *f)
 	log_error("the server died; everything is started anew");
 	all_end(s);
 	if (clock_mono_ns() - s->started_ns < 1000000000U)
-		(void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL); /* something is wrong; do not spin */
+		(void)nanosleep(&(struct timespec){.tv_sec = 1},
+			NULL); /* something is wrong; do not spin */
 	return all_start(s, f);
 }
 
@@ -321,7 +338,8 @@ static int supervisor_open(struct supervisor *s, struct fault *f)
 	struct node *n = s->node;
 	char *save = NULL;
 	char *warnings = n->config.warnings.len > 0 ? n->config.warnings.data : (char[]){""};
-	for (char *line = strtok_r(warnings, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+	for (char *line = strtok_r(warnings, "\n", &save); line != NULL;
+		line = strtok_r(NULL, "\n", &save))
 		log_warn("configuration: %s", line);
 	descriptors_raise();
 	if (jail_backend->prepare(&n->plan, f) < 0)
@@ -347,7 +365,8 @@ int supervisor_run(struct node *n, int ready_fd)
 	log_set_role("supervisor");
 	int came = supervisor_open(&s, &f);
 	if (came == 0) {
-		log_info("Sky Island serves %s (state %s, %s)", n->address[0] != '\0' ? n->address : "run/api.sock only", n->state,
+		log_info("Sky Island serves %s (state %s, %s)",
+			n->address[0] != '\0' ? n->address : "run/api.sock only", n->state,
 			n->user_mode ? "as an ordinary user" : "as root");
 		if (ready_fd >= 0)
 			(void)!write(ready_fd, "r", 1);

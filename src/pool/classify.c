@@ -1,7 +1,7 @@
 /*
- * How a Go program's end is told apart. The runtime ends a program with status 2 after a panic or a fatal error and says
- * which on stderr (runtime/panic.go). The function can print the same and exit with 2: then it has described
- * itself, to its own caller only.
+ * How a Go program's end is told apart. The runtime ends a program with status 2 after a panic or a
+ * fatal error and says which on stderr (runtime/panic.go). The function can print the same and exit
+ * with 2: then it has described itself, to its own caller only.
  */
 
 #include "pool/run.h"
@@ -14,7 +14,8 @@
 static bool has_line(const char *text, const char *start)
 {
 	const size_t len = strlen(start);
-	for (const char *at = text; at != NULL; at = strchr(at, '\n'), at = at != NULL ? at + 1 : NULL) {
+	for (const char *at = text; at != NULL;
+		at = strchr(at, '\n'), at = at != NULL ? at + 1 : NULL) {
 		if (strncmp(at, start, len) == 0)
 			return true;
 	}
@@ -23,13 +24,17 @@ static bool has_line(const char *text, const char *start)
 
 static enum pool_outcome classify_two(const char *err)
 {
-	if (has_line(err, "fatal error: stack overflow") || has_line(err, "runtime: goroutine stack exceeds"))
+	if (has_line(err, "fatal error: stack overflow") ||
+		has_line(err, "runtime: goroutine stack exceeds"))
 		return POOL_STACK_OVERFLOW;
 	if (has_line(err, "fatal error: all goroutines are asleep - deadlock!") ||
-		has_line(err, "fatal error: no goroutines (main called runtime.Goexit) - deadlock!"))
+		has_line(
+			err, "fatal error: no goroutines (main called runtime.Goexit) - deadlock!"))
 		return POOL_DEADLOCK;
-	if (has_line(err, "fatal error: runtime: out of memory") || has_line(err, "fatal error: runtime: cannot allocate memory") ||
-		has_line(err, "runtime: out of memory") || has_line(err, "fatal error: out of memory"))
+	if (has_line(err, "fatal error: runtime: out of memory") ||
+		has_line(err, "fatal error: runtime: cannot allocate memory") ||
+		has_line(err, "runtime: out of memory") ||
+		has_line(err, "fatal error: out of memory"))
 		return POOL_OUT_OF_MEMORY;
 	if (has_line(err, "panic: ") || has_line(err, "fatal error: "))
 		return POOL_PANIC;

@@ -30,8 +30,8 @@ void frame_next(struct buf *in)
 	buf_consume(in, 4 + (size_t)u32_at(in->data));
 }
 
-void frame_put_call(
-	struct buf *out, unsigned flags, int64_t deadline_ns, const char *name, const struct buf *rest)
+void frame_put_call(struct buf *out, unsigned flags, int64_t deadline_ns, const char *name,
+	const struct buf *rest)
 {
 	size_t name_len = strlen(name);
 	buf_put_u32(out, (uint32_t)(1 + 1 + 8 + 2 + name_len + rest->len));

@@ -97,7 +97,8 @@ static void waiting_end(struct pool *pool, struct pool_run *run)
 
 /* ---- refilling ---- */
 
-/* One jail waits for each program that is called; the least recently used of all is given up for it. */
+/* One jail waits for each program that is called; the least recently used of all is given up for
+ * it. */
 static void refill(struct pool *pool, struct pool_program *program)
 {
 	if (pool->ending || program == NULL || pool->limits.waiting_max == 0 || program->spare > 0)
@@ -118,7 +119,8 @@ static void idle_check(uv_timer_t *timer)
 {
 	struct pool *pool = timer->data;
 	const uint64_t now = clock_mono_ns();
-	while (pool->oldest != NULL && now - pool->oldest->waiting_since_ns > pool->limits.idle_ms * 1000000U)
+	while (pool->oldest != NULL &&
+		now - pool->oldest->waiting_since_ns > pool->limits.idle_ms * 1000000U)
 		waiting_end(pool, pool->oldest);
 }
 
@@ -149,7 +151,8 @@ void pool_on_result(struct pool_run *run, struct pool_result *result)
 	struct pool_call *call = run->call;
 	run->call = NULL;
 	call->done(call->ctx, result);
-	/* Behind the answer: what the next call will need. A program that never gets ready is not tried again unasked. */
+	/* Behind the answer: what the next call will need. A program that never gets ready is not
+	 * tried again unasked. */
 	if (!result->in_init && result->outcome != POOL_FAULT)
 		refill(run->pool, run->program);
 	call_free(call);
@@ -169,7 +172,8 @@ void pool_on_gone(struct pool_run *run)
 /* A spare that is on its way: the call that comes before it is READY has it. */
 static struct pool_run *starting_take(struct pool_program *program)
 {
-	for (struct pool_run *run = program->spare > 0 ? program->runs : NULL; run != NULL; run = run->sibling) {
+	for (struct pool_run *run = program->spare > 0 ? program->runs : NULL; run != NULL;
+		run = run->sibling) {
 		if (run->state == RUN_STARTING && run->spare && run->forced == POOL_VALUE) {
 			run->spare = false;
 			program->spare--;
@@ -179,11 +183,13 @@ static struct pool_run *starting_take(struct pool_program *program)
 	return NULL;
 }
 
-struct pool_call *pool_call(struct pool *pool, struct pool_program *program, const struct pool_request *request,
+struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
+	const struct pool_request *request,
 	void (*done)(void *ctx, const struct pool_result *result), void *ctx, struct fault *f)
 {
 	if (pool->running >= pool->limits.running_max) {
-		(void)fault_code(f, FAULT_LIMITED, "too_many_calls", "%u calls run already, as many as are allowed; try again later",
+		(void)fault_code(f, FAULT_LIMITED, "too_many_calls",
+			"%u calls run already, as many as are allowed; try again later",
 			pool->running);
 		return NULL;
 	}
@@ -192,7 +198,8 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program, con
 	const bool waited = run != NULL;
 	if (waited)
 		waiting_remove(pool, run);
-	else if ((run = starting_take(program)) == NULL && (run = run_new(pool, program, f)) == NULL)
+	else if ((run = starting_take(program)) == NULL &&
+		 (run = run_new(pool, program, f)) == NULL)
 		return NULL;
 	struct pool_call *call = mem_zero(1, sizeof(*call));
 	call->pool = pool;
@@ -243,7 +250,8 @@ unsigned pool_waiting(const struct pool *pool)
 	return pool->waiting;
 }
 
-struct pool *pool_create(uv_loop_t *loop, struct jailer_client *jailers, const struct pool_limits *limits)
+struct pool *pool_create(
+	uv_loop_t *loop, struct jailer_client *jailers, const struct pool_limits *limits)
 {
 	struct pool *pool = mem_zero(1, sizeof(*pool));
 	pool->loop = loop;

@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * pool: hands out execution jails in which a program (an artifact) is started, initialised and waiting, makes one where
- * none waits, and refills behind the request. Each jail serves one call and is thrown away. A call's end is
- * told apart here: what the function did (pool_outcome) from what we failed to do (a fault).
+ * pool: hands out execution jails in which a program (an artifact) is started, initialised and
+ * waiting, makes one where none waits, and refills behind the request. Each jail serves one call
+ * and is thrown away. A call's end is told apart here: what the function did (pool_outcome) from
+ * what we failed to do (a fault).
  */
 
 #include "base/buf.h"
@@ -15,65 +16,69 @@
 #include <uv.h>
 
 enum pool_outcome {
-	POOL_VALUE,        /* returned, or exited with status 0 */
-	POOL_DECLINED,     /* nothing was called: compile the call; text says why */
-	POOL_REFUSED,      /* nothing was called: typed arguments do not fit; text says why */
-	POOL_NOT_JSON,     /* it returned what cannot be JSON; text says why */
+	POOL_VALUE,    /* returned, or exited with status 0 */
+	POOL_DECLINED, /* nothing was called: compile the call; text says why */
+	POOL_REFUSED,  /* nothing was called: typed arguments do not fit; text says why */
+	POOL_NOT_JSON, /* it returned what cannot be JSON; text says why */
 	POOL_PANIC,
-	POOL_EXIT,         /* status */
-	POOL_SIGNAL,       /* status: the signal */
+	POOL_EXIT,   /* status */
+	POOL_SIGNAL, /* status: the signal */
 	POOL_OUT_OF_MEMORY,
 	POOL_STACK_OVERFLOW,
 	POOL_DEADLOCK,
 	POOL_TIMEOUT,
 	POOL_INIT_TIMEOUT, /* package initialisation did not end in time */
 	POOL_OUTPUT_LIMIT,
-	POOL_JAIL_KILLED,  /* by an admin */
-	POOL_FAULT,        /* ours: see fault */
+	POOL_JAIL_KILLED, /* by an admin */
+	POOL_FAULT,       /* ours: see fault */
 };
 
 struct pool_result {
 	enum pool_outcome outcome;
-	int status;                 /* of POOL_EXIT, POOL_SIGNAL */
-	bool in_init;               /* it ended before the call was made */
-	const char *out, *err;      /* what it wrote to stdout and stderr, NUL-terminated behind its length */
+	int status;   /* of POOL_EXIT, POOL_SIGNAL */
+	bool in_init; /* it ended before the call was made */
+	const char *out,
+		*err; /* what it wrote to stdout and stderr, NUL-terminated behind its length */
 	size_t out_len, err_len;
-	const char *text;           /* RESULT's JSON, or the text of DECLINED, REFUSED or NOT_JSON */
+	const char *text; /* RESULT's JSON, or the text of DECLINED, REFUSED or NOT_JSON */
 	size_t text_len;
-	bool waited;                /* a jail was waiting for the call */
-	uint64_t jail_ns, run_ns;   /* until a jail was READY; from CALL to the end */
+	bool waited;              /* a jail was waiting for the call */
+	uint64_t jail_ns, run_ns; /* until a jail was READY; from CALL to the end */
 	struct fault fault;
 };
 
-/* One program in the pool's eyes; its owner embeds it. Zeroed but for fd; pool_forget before it goes. */
+/* One program in the pool's eyes; its owner embeds it. Zeroed but for fd; pool_forget before it
+ * goes. */
 struct pool_program {
-	int fd;                     /* the binary, open for reading */
-	struct pool_run *runs;      /* all that are alive */
-	struct pool_run *waiting;   /* of those, READY ones; the newest first */
-	unsigned spare;             /* of those, waiting ones and such as will be */
+	int fd;                   /* the binary, open for reading */
+	struct pool_run *runs;    /* all that are alive */
+	struct pool_run *waiting; /* of those, READY ones; the newest first */
+	unsigned spare;           /* of those, waiting ones and such as will be */
 };
 
 struct pool_limits {
 	uint64_t exec_ms, init_ms;
-	size_t output_max;          /* stdout and stderr, each */
-	unsigned waiting_max;       /* over all programs; the least recently used goes first */
-	unsigned running_max;       /* calls at once; beyond: FAULT_LIMITED */
-	uint64_t idle_ms;           /* a jail waits no longer than this */
+	size_t output_max;    /* stdout and stderr, each */
+	unsigned waiting_max; /* over all programs; the least recently used goes first */
+	unsigned running_max; /* calls at once; beyond: FAULT_LIMITED */
+	uint64_t idle_ms;     /* a jail waits no longer than this */
 };
 
 struct pool_request {
-	unsigned flags;             /* FRAME_CALL_… */
+	unsigned flags; /* FRAME_CALL_… */
 	const char *name;
-	const struct buf *rest;     /* as frame.h says */
+	const struct buf *rest; /* as frame.h says */
 };
 
 struct pool;
 struct pool_call;
 
-struct pool *pool_create(uv_loop_t *loop, struct jailer_client *jailers, const struct pool_limits *limits);
-/* Calls; `done` comes once, later, unless cancelled; the result's pointers are valid until it returns. NULL: f set (FAULT_LIMITED,
- * FAULT_BUSY). What the request points to is copied. */
-struct pool_call *pool_call(struct pool *pool, struct pool_program *program, const struct pool_request *request,
+struct pool *pool_create(
+	uv_loop_t *loop, struct jailer_client *jailers, const struct pool_limits *limits);
+/* Calls; `done` comes once, later, unless cancelled; the result's pointers are valid until it
+ * returns. NULL: f set (FAULT_LIMITED, FAULT_BUSY). What the request points to is copied. */
+struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
+	const struct pool_request *request,
 	void (*done)(void *ctx, const struct pool_result *result), void *ctx, struct fault *f);
 /* The caller is no longer interested: the jail is killed, `done` does not come. */
 void pool_call_cancel(struct pool_call *call);
@@ -81,5 +86,6 @@ void pool_call_cancel(struct pool_call *call);
 void pool_forget(struct pool *pool, struct pool_program *program);
 unsigned pool_running(const struct pool *pool);
 unsigned pool_waiting(const struct pool *pool);
-/* For the end of the process: ends all waiting jails and keeps none from now on. Calls in progress go on. */
+/* For the end of the process: ends all waiting jails and keeps none from now on. Calls in progress
+ * go on. */
 void pool_drain(struct pool *pool);

@@ -71,7 +71,8 @@ static void result_tell(struct pool_run *run, struct pool_result *result)
 	pool_on_result(run, result); /* takes the call off the run */
 }
 
-/* Reads what is there; at most one byte beyond the limit is taken. True: the writers have all closed. */
+/* Reads what is there; at most one byte beyond the limit is taken. True: the writers have all
+ * closed. */
 static bool output_drain(struct pool_run *run, int fd, struct buf *text)
 {
 	const size_t max = pool_limits_of(run->pool)->output_max;
@@ -139,7 +140,8 @@ void run_kill(struct pool_run *run, enum pool_outcome why)
 
 /* ---- frames ---- */
 
-static void frame_handle(struct pool_run *run, enum frame_type type, const char *payload, size_t len)
+static void frame_handle(
+	struct pool_run *run, enum frame_type type, const char *payload, size_t len)
 {
 	if (type == FRAME_READY && run->state == RUN_STARTING) {
 		run->state = RUN_WAITING;
@@ -157,8 +159,8 @@ static void frame_handle(struct pool_run *run, enum frame_type type, const char 
 	/* Anything else is the function writing where it has no business: passed over. */
 }
 
-/* Takes what came on the control socket: one read, so that a function that floods it holds up nobody, or at its end all. False:
- * it is closed, or no longer speaks frames. */
+/* Takes what came on the control socket: one read, so that a function that floods it holds up
+ * nobody, or at its end all. False: it is closed, or no longer speaks frames. */
 static bool frames_read(struct pool_run *run, bool all)
 {
 	while (run->control >= 0) {
@@ -190,14 +192,16 @@ static void frame_write(struct pool_run *run)
 {
 	struct pool_call *call = run->call;
 	while (call->frame_sent < call->frame.len) {
-		ssize_t n = send(run->control, call->frame.data + call->frame_sent, call->frame.len - call->frame_sent, MSG_NOSIGNAL);
+		ssize_t n = send(run->control, call->frame.data + call->frame_sent,
+			call->frame.len - call->frame_sent, MSG_NOSIGNAL);
 		if (n < 0)
 			break;
 		call->frame_sent += (size_t)n;
 	}
 	bool more = call->frame_sent < call->frame.len && errno == EAGAIN;
 	/* A write that fails otherwise means that the program is gone: its end is on the way. */
-	(void)uv_poll_start(&run->control_poll, UV_READABLE | (more ? UV_WRITABLE : 0), run_readable);
+	(void)uv_poll_start(
+		&run->control_poll, UV_READABLE | (more ? UV_WRITABLE : 0), run_readable);
 }
 
 static void run_readable(uv_poll_t *poll, int status, int events)
@@ -208,13 +212,17 @@ static void run_readable(uv_poll_t *poll, int status, int events)
 		if ((events & UV_WRITABLE) != 0 && run->call != NULL)
 			frame_write(run);
 		if (!frames_read(run, false) && run->control >= 0)
-			(void)uv_poll_stop(&run->control_poll); /* it ended, or nonsense was written: only its end matters now */
+			(void)uv_poll_stop(
+				&run->control_poll); /* it ended, or nonsense was written: only its
+							end matters now */
 		return;
 	}
 	bool is_out = poll == &run->out_poll;
-	if (output_drain(run, is_out ? run->out : run->err, is_out ? &run->out_text : &run->err_text))
+	if (output_drain(
+		    run, is_out ? run->out : run->err, is_out ? &run->out_text : &run->err_text))
 		(void)uv_poll_stop(poll);
-	if (run->out_text.len > pool_limits_of(run->pool)->output_max || run->err_text.len > pool_limits_of(run->pool)->output_max)
+	if (run->out_text.len > pool_limits_of(run->pool)->output_max ||
+		run->err_text.len > pool_limits_of(run->pool)->output_max)
 		run_kill(run, POOL_OUTPUT_LIMIT);
 }
 
@@ -239,7 +247,8 @@ void run_call(struct pool_run *run, struct pool_call *call)
 	call->run = run;
 	call->called_ns = clock_mono_ns();
 	run->state = RUN_CALLED;
-	frame_set_deadline(&call->frame, (int64_t)(clock_unix_ns() + pool_limits_of(run->pool)->exec_ms * 1000000U));
+	frame_set_deadline(&call->frame,
+		(int64_t)(clock_unix_ns() + pool_limits_of(run->pool)->exec_ms * 1000000U));
 	frame_write(run);
 	run_watch_output(run);
 	(void)uv_timer_start(&run->timer, call_timeout, pool_limits_of(run->pool)->exec_ms, 0);
@@ -256,17 +265,21 @@ static void end_tell(struct pool_run *run, const struct jailer_event *event)
 	outputs_drain(run);
 	(void)buf_reserve(&run->err_text, 1);
 	const uint64_t init_ns = pool_limits_of(run->pool)->init_ms * 1000000U;
-	if (run->forced == POOL_INIT_TIMEOUT && (event->type == JAILER_FAILED || event->lived_ns < init_ns / 10 * 9)) {
+	if (run->forced == POOL_INIT_TIMEOUT &&
+		(event->type == JAILER_FAILED || event->lived_ns < init_ns / 10 * 9)) {
 		/* It waited for its slot, not for the package: that is our doing. */
 		result.outcome = POOL_FAULT;
-		(void)fault_code(&result.fault, FAULT_BUSY, "no_jail_in_time", "no jail could be started in time, the node is too busy; try again");
+		(void)fault_code(&result.fault, FAULT_BUSY, "no_jail_in_time",
+			"no jail could be started in time, the node is too busy; try again");
 	} else if (event->type == JAILER_FAILED) {
 		result.outcome = POOL_FAULT;
-		(void)fault_code(&result.fault, event->full ? FAULT_FULL : FAULT_BUSY, event->full ? "disk_full" : "jail_failed", "%s",
-			event->text);
+		(void)fault_code(&result.fault, event->full ? FAULT_FULL : FAULT_BUSY,
+			event->full ? "disk_full" : "jail_failed", "%s", event->text);
 	} else {
-		result.outcome = run_classify(event->status, event->out_of_memory != 0, run->err_text.data);
-		result.status = WIFSIGNALED(event->status) ? WTERMSIG(event->status) : WEXITSTATUS(event->status);
+		result.outcome =
+			run_classify(event->status, event->out_of_memory != 0, run->err_text.data);
+		result.status = WIFSIGNALED(event->status) ? WTERMSIG(event->status)
+							   : WEXITSTATUS(event->status);
 	}
 	if (output_exceeded(run))
 		result.outcome = POOL_OUTPUT_LIMIT;
@@ -277,7 +290,8 @@ static void end_tell(struct pool_run *run, const struct jailer_event *event)
 
 static void run_event(struct jailer_handle *handle, const struct jailer_event *event, int fd)
 {
-	struct pool_run *run = (struct pool_run *)((char *)handle - offsetof(struct pool_run, handle));
+	struct pool_run *run =
+		(struct pool_run *)((char *)handle - offsetof(struct pool_run, handle));
 	(void)fd;
 	if (event->type == JAILER_STARTED)
 		return;
@@ -312,12 +326,14 @@ static int ends_open(struct ends *ends, struct fault *f)
 	int pair[2];
 	*ends = (struct ends){{-1, -1, -1}, {-1, -1, -1}};
 	for (int i = 0; i < 3; i++) {
-		int made = i == 0 ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) : pipe2(pair, O_CLOEXEC);
+		int made = i == 0 ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)
+				  : pipe2(pair, O_CLOEXEC);
 		if (made < 0) {
 			int error = errno;
 			ends_close(ends);
 			if (error == EMFILE || error == ENFILE)
-				return fault_code(f, FAULT_BUSY, "too_many_descriptors", "no descriptors are left; try again later");
+				return fault_code(f, FAULT_BUSY, "too_many_descriptors",
+					"no descriptors are left; try again later");
 			return fault_set(f, FAULT_PLATFORM, error, "pipes of a jail");
 		}
 		ends->ours[i] = pair[0];
@@ -341,7 +357,8 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program, stru
 		return NULL;
 	struct pool_run *run = mem_zero(1, sizeof(*run));
 	run->handle.event = run_event;
-	const int fds[JAILER_START_FDS] = {ends.theirs[1], ends.theirs[2], ends.theirs[0], program->fd};
+	const int fds[JAILER_START_FDS] = {
+		ends.theirs[1], ends.theirs[2], ends.theirs[0], program->fd};
 	if (jailer_client_start(pool_jailers(pool), &run->handle, JAIL_EXEC, 0, fds, f) < 0) {
 		ends_close(&ends);
 		free(run);

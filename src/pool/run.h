@@ -13,7 +13,7 @@ enum run_state { RUN_STARTING, RUN_WAITING, RUN_CALLED, RUN_ENDING };
 struct pool_call {
 	struct pool *pool;
 	struct pool_run *run;
-	struct buf frame;            /* the CALL frame not yet written; from frame_sent on */
+	struct buf frame; /* the CALL frame not yet written; from frame_sent on */
 	size_t frame_sent;
 	void (*done)(void *ctx, const struct pool_result *result);
 	void *ctx;
@@ -24,27 +24,29 @@ struct pool_call {
 struct pool_run {
 	struct jailer_handle handle;
 	struct pool *pool;
-	struct pool_program *program;        /* NULL once forgotten */
-	struct pool_call *call;              /* NULL: nobody waits for it */
-	struct pool_run *sibling, **sibling_at; /* all of its program, and what points to this one */
-	struct pool_run *next;               /* waiting in its program, newest first */
-	struct pool_run *older, *newer;      /* waiting in the pool, by age */
+	struct pool_program *program; /* NULL once forgotten */
+	struct pool_call *call;       /* NULL: nobody waits for it */
+	struct pool_run *sibling,
+		**sibling_at;           /* all of its program, and what points to this one */
+	struct pool_run *next;          /* waiting in its program, newest first */
+	struct pool_run *older, *newer; /* waiting in the pool, by age */
 	enum run_state state;
-	enum pool_outcome forced;            /* why we killed it, once we did; else POOL_VALUE */
+	enum pool_outcome forced; /* why we killed it, once we did; else POOL_VALUE */
 	uint64_t waiting_since_ns;
-	int control, out, err;               /* our ends */
+	int control, out, err; /* our ends */
 	uv_poll_t control_poll, out_poll, err_poll;
 	uv_timer_t timer;
-	unsigned open_handles;               /* uv handles not yet closed */
+	unsigned open_handles; /* uv handles not yet closed */
 	bool exited;
-	bool spare;                          /* started for no call */
+	bool spare; /* started for no call */
 	bool polls_output;
-	struct buf in, out_text, err_text;   /* frames; output */
+	struct buf in, out_text, err_text; /* frames; output */
 };
 
 /* Starts a jail with the program. NULL: f set. */
 struct pool_run *run_start(struct pool *pool, struct pool_program *program, struct fault *f);
-/* Reads its output from now on; a call does so anyway. Before it only where package initialisation may be long-winded. */
+/* Reads its output from now on; a call does so anyway. Before it only where package initialisation
+ * may be long-winded. */
 void run_watch_output(struct pool_run *run);
 /* Gives a READY run its call. */
 void run_call(struct pool_run *run, struct pool_call *call);

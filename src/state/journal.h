@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * journal: which slots have something in the kernel, in a fixed-size file mapped shared, written before each thing is made.
- * No fsync: what it speaks of dies with the boot, and the page cache outlives any process. After a crash the next
- * supervisor reads it and clears what it names.
+ * journal: which slots have something in the kernel, in a fixed-size file mapped shared, written
+ * before each thing is made. No fsync: what it speaks of dies with the boot, and the page cache
+ * outlives any process. After a crash the next supervisor reads it and clears what it names.
  */
 
 #include "base/fault.h"
@@ -31,8 +31,9 @@ void journal_keep_from_children(const struct journal *j);
 void journal_made(struct journal *j, unsigned slot);
 void journal_started(struct journal *j, unsigned slot, pid_t pid);
 void journal_free(struct journal *j, unsigned slot);
-/* Kills the process an entry names, if it is still the first process of a jail of ours: its command name (proc(5), `Name`
- * in status) is `name`, which stubs inherit from their jailer, and it is pid 1 of a pid namespace (`NSpid`). */
+/* Kills the process an entry names, if it is still the first process of a jail of ours: its command
+ * name (proc(5), `Name` in status) is `name`, which stubs inherit from their jailer, and it is pid
+ * 1 of a pid namespace (`NSpid`). */
 void journal_kill(const struct journal *j, unsigned slot, const char *name);
 /* Entries not free. */
 unsigned journal_used(const struct journal *j);

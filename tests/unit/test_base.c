@@ -88,8 +88,9 @@ static void durations_are_read_as_go_reads_them(void **state)
 	static const struct {
 		const char *text;
 		int64_t ns;
-	} cases[] = {{"5s", 5000000000}, {"250ms", 250000000}, {"1h30m", 5400000000000}, {"1.5s", 1500000000}, {"8h", 28800000000000},
-		{"10us", 10000}, {"0", 0}, {"1ns", 1}, {"", -1}, {"5", -1}, {"s", -1}, {"-5s", -1}, {"5 s", -1}, {"5sx", -1}, {".s", -1},
+	} cases[] = {{"5s", 5000000000}, {"250ms", 250000000}, {"1h30m", 5400000000000},
+		{"1.5s", 1500000000}, {"8h", 28800000000000}, {"10us", 10000}, {"0", 0}, {"1ns", 1},
+		{"", -1}, {"5", -1}, {"s", -1}, {"-5s", -1}, {"5 s", -1}, {"5sx", -1}, {".s", -1},
 		{"99999999h", -1}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(clock_parse_duration(cases[i].text), cases[i].ns);
@@ -202,8 +203,10 @@ static void a_program_that_fails_says_why(void **state)
 	(void)state;
 	struct fault f = {0};
 	defer_buf struct buf out = {0};
-	char *const good[] = {(char *)"/bin/sh", (char *)"-c", (char *)"echo one; echo two >&2; pwd", NULL};
-	char *const bad[] = {(char *)"/bin/sh", (char *)"-c", (char *)"echo first; echo the reason; exit 3", NULL};
+	char *const good[] = {
+		(char *)"/bin/sh", (char *)"-c", (char *)"echo one; echo two >&2; pwd", NULL};
+	char *const bad[] = {(char *)"/bin/sh", (char *)"-c",
+		(char *)"echo first; echo the reason; exit 3", NULL};
 	char *const none[] = {NULL};
 	struct proc_spec spec = {.argv = good, .env = none, .dir = "/"};
 	assert_int_equal(proc_run(&spec, &out, &f), 0);

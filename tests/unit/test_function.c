@@ -1,4 +1,5 @@
-/* function: resolve's forms, unpack's caution; pool: how ends are told apart; api: text that is not UTF-8; steps. */
+/* function: resolve's forms, unpack's caution; pool: how ends are told apart; api: text that is not
+ * UTF-8; steps. */
 
 #include "api/exchange.h"
 #include "base/defer.h"
@@ -32,7 +33,8 @@ static void import_paths_are_resolved(void **state)
 		{"math/big", NULL, "math/big", "latest", 1, 0},
 		{"github.com/U/r", NULL, "github.com/U/r", "latest", 0, 0},
 		{"https://github.com/u/r", "v1.2.3", "github.com/u/r", "v1.2.3", 0, 1},
-		{"github.com/u/r/v2/sub@v2.0.0-rc.1", NULL, "github.com/u/r/v2/sub", "v2.0.0-rc.1", 0, 1},
+		{"github.com/u/r/v2/sub@v2.0.0-rc.1", NULL, "github.com/u/r/v2/sub", "v2.0.0-rc.1",
+			0, 1},
 		{"gopkg.in/yaml.v3@master", NULL, "gopkg.in/yaml.v3", "master", 0, 0},
 		{"example.com/a", "feature/x", "example.com/a", "feature/x", 0, 0},
 		{"example.com/a", "v1.2", "example.com/a", "v1.2", 0, 0},
@@ -54,14 +56,21 @@ static void other_urls_are_refused(void **state)
 	(void)state;
 	static const struct {
 		const char *url, *version, *code;
-	} cases[] = {{"", NULL, "url_invalid"}, {"-flag", NULL, "url_invalid"}, {"example.com/../etc", NULL, "url_invalid"},
-		{"example.com/.git", NULL, "url_invalid"}, {"/etc/passwd", NULL, "url_invalid"}, {"example.com/a/", NULL, "url_invalid"},
-		{"example.com//a", NULL, "url_invalid"}, {"example.com/a b", NULL, "url_invalid"}, {"example.com/a./b", NULL, "url_invalid"},
-		{"file:///etc", NULL, "url_scheme"}, {"http://example.com/a", NULL, "url_scheme"}, {"ext::sh", NULL, "url_invalid"},
-		{"https://example.com/r.git", NULL, "url_git"}, {"example.com/r.git@v1.0.0", NULL, "url_git"}, {"example.com/a@", NULL, "version_invalid"},
-		{"example.com/a@-x", NULL, "version_invalid"}, {"example.com/a", "--upload-pack=x", "version_invalid"},
-		{"example.com/a", "../x", "version_invalid"}, {"example.com/a", ">v1", "version_invalid"},
-		{"example.com/a@v1.0.0", "v1.0.0", "version_twice"}, {"strings", "v1.0.0", "version_invalid"},
+	} cases[] = {{"", NULL, "url_invalid"}, {"-flag", NULL, "url_invalid"},
+		{"example.com/../etc", NULL, "url_invalid"},
+		{"example.com/.git", NULL, "url_invalid"}, {"/etc/passwd", NULL, "url_invalid"},
+		{"example.com/a/", NULL, "url_invalid"}, {"example.com//a", NULL, "url_invalid"},
+		{"example.com/a b", NULL, "url_invalid"}, {"example.com/a./b", NULL, "url_invalid"},
+		{"file:///etc", NULL, "url_scheme"}, {"http://example.com/a", NULL, "url_scheme"},
+		{"ext::sh", NULL, "url_invalid"}, {"https://example.com/r.git", NULL, "url_git"},
+		{"example.com/r.git@v1.0.0", NULL, "url_git"},
+		{"example.com/a@", NULL, "version_invalid"},
+		{"example.com/a@-x", NULL, "version_invalid"},
+		{"example.com/a", "--upload-pack=x", "version_invalid"},
+		{"example.com/a", "../x", "version_invalid"},
+		{"example.com/a", ">v1", "version_invalid"},
+		{"example.com/a@v1.0.0", "v1.0.0", "version_twice"},
+		{"strings", "v1.0.0", "version_invalid"},
 		{"example.com/\xc3\xa9", NULL, "url_invalid"}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct resolve r;
@@ -102,8 +111,9 @@ static void archives_cannot_leave_their_directory(void **state)
 	static const struct {
 		const char *name, *link;
 		unsigned type;
-	} bad[] = {{"../x", NULL, AE_IFREG}, {"a/../../x", NULL, AE_IFREG}, {"/etc/x", NULL, AE_IFREG}, {"..", NULL, AE_IFDIR},
-		{"x", "/etc/passwd", AE_IFLNK}, {"x", "/etc/passwd", AE_IFREG}, {"x", NULL, AE_IFIFO}, {"x", NULL, AE_IFCHR}};
+	} bad[] = {{"../x", NULL, AE_IFREG}, {"a/../../x", NULL, AE_IFREG},
+		{"/etc/x", NULL, AE_IFREG}, {"..", NULL, AE_IFDIR}, {"x", "/etc/passwd", AE_IFLNK},
+		{"x", "/etc/passwd", AE_IFREG}, {"x", NULL, AE_IFIFO}, {"x", NULL, AE_IFCHR}};
 	char dir[] = "/tmp/sky-test.XXXXXX";
 	assert_non_null(mkdtemp(dir));
 	defer_free char *to = mem_printf("%s/tree", dir);
@@ -148,8 +158,12 @@ static void ends_are_told_apart(void **state)
 		{2 << 8, 0, "", POOL_EXIT},
 		{3 << 8, 0, "panic: x\n", POOL_EXIT},
 		{2 << 8, 0, "fatal error: all goroutines are asleep - deadlock!\n", POOL_DEADLOCK},
-		{2 << 8, 0, "fatal error: no goroutines (main called runtime.Goexit) - deadlock!\n", POOL_DEADLOCK},
-		{2 << 8, 0, "runtime: goroutine stack exceeds 1-byte limit\nfatal error: stack overflow\n", POOL_STACK_OVERFLOW},
+		{2 << 8, 0, "fatal error: no goroutines (main called runtime.Goexit) - deadlock!\n",
+			POOL_DEADLOCK},
+		{2 << 8, 0,
+			"runtime: goroutine stack exceeds 1-byte limit\nfatal error: stack "
+			"overflow\n",
+			POOL_STACK_OVERFLOW},
 		{2 << 8, 0, "fatal error: runtime: out of memory\n", POOL_OUT_OF_MEMORY},
 		{2 << 8, 0, "fatal error: concurrent map writes\n", POOL_PANIC},
 		{9, 1, "", POOL_OUT_OF_MEMORY},
@@ -157,7 +171,8 @@ static void ends_are_told_apart(void **state)
 		{15, 1, "", POOL_SIGNAL},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(run_classify(cases[i].status, cases[i].oom != 0, cases[i].err), cases[i].outcome);
+		assert_int_equal(run_classify(cases[i].status, cases[i].oom != 0, cases[i].err),
+			cases[i].outcome);
 	assert_int_equal(run_classify(exited(1), false, ""), POOL_EXIT);
 }
 
@@ -166,12 +181,17 @@ static void what_is_not_utf8_is_replaced(void **state)
 	(void)state;
 	size_t len;
 	bool clean;
-	defer_free char *same = text_clean("gr\xc3\xbc\xc3\x9f" "e\0!", 9, &len, &clean);
+	defer_free char *same = text_clean("gr\xc3\xbc\xc3\x9f"
+					   "e\0!",
+		9, &len, &clean);
 	assert_true(clean);
 	assert_int_equal(len, 9);
-	defer_free char *bad = text_clean("a\xff\xc3" "b\xed\xa0\x80", 7, &len, &clean);
+	defer_free char *bad = text_clean("a\xff\xc3"
+					  "b\xed\xa0\x80",
+		7, &len, &clean);
 	assert_false(clean);
-	assert_string_equal(bad, "a\xef\xbf\xbd\xef\xbf\xbd" "b\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	assert_string_equal(bad, "a\xef\xbf\xbd\xef\xbf\xbd"
+				 "b\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 	defer_free char *none = text_clean("", 0, &len, &clean);
 	assert_non_null(none);
 	assert_int_equal(len, 0);
@@ -215,7 +235,8 @@ static void down_b(void *thing)
 static void failed_steps_are_undone_in_reverse(void **state)
 {
 	(void)state;
-	static const struct step steps[] = {{"one", up_a, down_a}, {"two", up_a, NULL}, {"three", up_b, down_b}};
+	static const struct step steps[] = {
+		{"one", up_a, down_a}, {"two", up_a, NULL}, {"three", up_b, down_b}};
 	struct fault f = {0};
 	int fail = 1;
 	trail[0] = '\0';

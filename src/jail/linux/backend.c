@@ -15,7 +15,8 @@ static int linux_prepare(struct jail_plan *plan, struct fault *f)
 	struct cgroups before;
 	defer_free char *noted = mem_printf("%s/run/cgroups", plan->state);
 	if (cgroup_load(&before, noted) == 0)
-		cgroup_clear(&before); /* a run that was killed, perhaps started in another group than we are */
+		cgroup_clear(&before); /* a run that was killed, perhaps started in another group
+					  than we are */
 	cgroup_prepare(&linux_cgroups, plan->instance, why, sizeof(why));
 	if (cgroup_save(&linux_cgroups, noted, f) < 0)
 		return -1;
@@ -47,12 +48,14 @@ static void say(struct buf *report, const char *grade, const char *name, const c
 	buf_printf(report, "%s\t%s\t%s\n", grade, name, what);
 }
 
-/* A slot of each kind that needs no source tree is made and removed: what a jail needs is tried, not looked up. */
+/* A slot of each kind that needs no source tree is made and removed: what a jail needs is tried,
+ * not looked up. */
 static int linux_probe(const struct jail_plan *plan, struct buf *report, struct fault *f)
 {
 	char why[600];
 	cgroup_find(&linux_cgroups, plan->instance);
-	const bool others = linux_cgroups.version != 0 && access(linux_cgroups.parent[0], F_OK) == 0;
+	const bool others =
+		linux_cgroups.version != 0 && access(linux_cgroups.parent[0], F_OK) == 0;
 	cgroup_prepare(&linux_cgroups, plan->instance, why, sizeof(why));
 	say(report, linux_cgroups.version != 0 ? "ok" : "warn", "cgroups", why);
 	if (filter_prepare(f) < 0) {
@@ -67,7 +70,8 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 		return -1;
 	}
 	say(report, parts.fd[PART_RULES] >= 0 ? "ok" : "warn", "landlock",
-		parts.fd[PART_RULES] >= 0 ? "a second wall behind the mounts" : "not in this kernel: jails do without");
+		parts.fd[PART_RULES] >= 0 ? "a second wall behind the mounts"
+					  : "not in this kernel: jails do without");
 	for (int i = 0; i < JAIL_PARTS; i++) {
 		if (parts.fd[i] >= 0)
 			(void)close(parts.fd[i]);

@@ -16,14 +16,16 @@
 
 static const char *const v1_trees[CGROUP_TREES] = {"memory", "pids", "cpu"};
 
-/* The path of our own group in /proc/self/cgroup for a v1 controller, or v2's where controller is "". */
+/* The path of our own group in /proc/self/cgroup for a v1 controller, or v2's where controller is
+ * "". */
 static int own_path(const char *controller, char *path, size_t size)
 {
 	defer_free char *text = fs_read("/proc/self/cgroup", 65536, NULL, NULL);
 	if (text == NULL)
 		return -1;
 	char *save = NULL;
-	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = strtok_r(text, "\n", &save); line != NULL;
+		line = strtok_r(NULL, "\n", &save)) {
 		char *names = strchr(line, ':');
 		char *where = names != NULL ? strchr(names + 1, ':') : NULL;
 		if (where == NULL)
@@ -32,11 +34,14 @@ static int own_path(const char *controller, char *path, size_t size)
 		names++;
 		bool hit = strcmp(names, controller) == 0;
 		char *names_save = NULL;
-		for (char *n = strtok_r(names, ",", &names_save); n != NULL && !hit; n = strtok_r(NULL, ",", &names_save))
+		for (char *n = strtok_r(names, ",", &names_save); n != NULL && !hit;
+			n = strtok_r(NULL, ",", &names_save))
 			hit = strcmp(n, controller) == 0;
 		if (!hit)
 			continue;
-		return snprintf(path, size, "%s", strcmp(where, "/") == 0 ? "" : where) < (int)size ? 0 : -1;
+		return snprintf(path, size, "%s", strcmp(where, "/") == 0 ? "" : where) < (int)size
+			       ? 0
+			       : -1;
 	}
 	return -1;
 }
@@ -54,27 +59,31 @@ void cgroup_find(struct cgroups *groups, const char *instance)
 	if (v2_usable()) {
 		if (own_path("", own, sizeof(own)) < 0)
 			return;
-		/* The supervisor of a running instance sits in …/INSTANCE/self: its parent is ours. */
+		/* The supervisor of a running instance sits in …/INSTANCE/self: its parent is ours.
+		 */
 		char *tail = strstr(own, "/sky-");
 		if (tail != NULL)
 			*tail = '\0';
 		groups->version = 2;
 		groups->trees = 1;
-		(void)snprintf(groups->parent[0], sizeof(groups->parent[0]), "/sys/fs/cgroup%s/%s", own, instance);
-		(void)snprintf(groups->home, sizeof(groups->home), "/sys/fs/cgroup%s/%s/self", own, instance);
+		(void)snprintf(groups->parent[0], sizeof(groups->parent[0]), "/sys/fs/cgroup%s/%s",
+			own, instance);
+		(void)snprintf(groups->home, sizeof(groups->home), "/sys/fs/cgroup%s/%s/self", own,
+			instance);
 		return;
 	}
 	for (unsigned i = 0; i < CGROUP_TREES; i++) {
 		if (own_path(v1_trees[i], own, sizeof(own)) < 0)
 			return;
-		(void)snprintf(groups->parent[i], sizeof(groups->parent[i]), "/sys/fs/cgroup/%s%s/%s", v1_trees[i],
-			own, instance);
+		(void)snprintf(groups->parent[i], sizeof(groups->parent[i]),
+			"/sys/fs/cgroup/%s%s/%s", v1_trees[i], own, instance);
 	}
 	groups->version = 1;
 	groups->trees = CGROUP_TREES;
 }
 
-/* v2: controllers are handed down only by a group without processes, so ours has a leaf for the supervisor. */
+/* v2: controllers are handed down only by a group without processes, so ours has a leaf for the
+ * supervisor. */
 static int v2_delegate(const struct cgroups *groups)
 {
 	char path[600];
@@ -98,43 +107,52 @@ void cgroup_prepare(struct cgroups *groups, const char *instance, char *why, siz
 {
 	cgroup_find(groups, instance);
 	if (groups->version == 0) {
-		(void)snprintf(why, why_size, "the host has neither cgroup v2 with memory and pids nor those of v1");
+		(void)snprintf(why, why_size,
+			"the host has neither cgroup v2 with memory and pids nor those of v1");
 		return;
 	}
 	(void)snprintf(why, why_size, "version %d", groups->version);
 	for (unsigned i = 0; i < groups->trees; i++) {
-		if ((mkdir(groups->parent[i], 0755) < 0 && errno != EEXIST) || access(groups->parent[i], W_OK) < 0) {
-			(void)snprintf(why, why_size, "%s cannot be made: %s", groups->parent[i], strerror(errno));
+		if ((mkdir(groups->parent[i], 0755) < 0 && errno != EEXIST) ||
+			access(groups->parent[i], W_OK) < 0) {
+			(void)snprintf(why, why_size, "%s cannot be made: %s", groups->parent[i],
+				strerror(errno));
 			groups->version = 0;
 			return;
 		}
 	}
 	if (groups->version == 2 && v2_delegate(groups) < 0) {
-		(void)snprintf(why, why_size, "%s is not delegated to us: %s", groups->parent[0], strerror(errno));
+		(void)snprintf(why, why_size, "%s is not delegated to us: %s", groups->parent[0],
+			strerror(errno));
 		groups->version = 0;
 	}
 }
 
-static void slot_path(const struct cgroups *groups, unsigned tree, unsigned slot, const char *file, char path[700])
+static void slot_path(const struct cgroups *groups, unsigned tree, unsigned slot, const char *file,
+	char path[700])
 {
-	(void)snprintf(path, 700, "%s/slot%u%s%s", groups->parent[tree], slot, file[0] != '\0' ? "/" : "", file);
+	(void)snprintf(path, 700, "%s/slot%u%s%s", groups->parent[tree], slot,
+		file[0] != '\0' ? "/" : "", file);
 }
 
-static int slot_poke(const struct cgroups *groups, unsigned tree, unsigned slot, const char *file, const char *text)
+static int slot_poke(const struct cgroups *groups, unsigned tree, unsigned slot, const char *file,
+	const char *text)
 {
 	char path[700];
 	slot_path(groups, tree, slot, file, path);
 	return fs_poke(path, text);
 }
 
-static int slot_open(const struct cgroups *groups, unsigned tree, unsigned slot, const char *file, int flags)
+static int slot_open(
+	const struct cgroups *groups, unsigned tree, unsigned slot, const char *file, int flags)
 {
 	char path[700];
 	slot_path(groups, tree, slot, file, path);
 	return open(path, flags | O_CLOEXEC);
 }
 
-static int limit_set(const struct cgroups *groups, unsigned slot, const struct jail_limits *limits, struct fault *f)
+static int limit_set(const struct cgroups *groups, unsigned slot, const struct jail_limits *limits,
+	struct fault *f)
 {
 	bool two = groups->version == 2;
 	char text[64];
@@ -154,14 +172,15 @@ static int limit_set(const struct cgroups *groups, unsigned slot, const struct j
 		return fault_set(f, FAULT_PLATFORM, errno, "pids limit %s", text);
 	if (limits->cpu_percent == 0)
 		return 0;
-	(void)snprintf(text, sizeof(text), two ? "%llu 100000" : "%llu", (unsigned long long)limits->cpu_percent * 1000);
+	(void)snprintf(text, sizeof(text), two ? "%llu 100000" : "%llu",
+		(unsigned long long)limits->cpu_percent * 1000);
 	if (slot_poke(groups, two ? 0 : 2, slot, two ? "cpu.max" : "cpu.cfs_quota_us", text) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "cpu limit %s", text);
 	return 0;
 }
 
-int cgroup_make(const struct cgroups *groups, unsigned slot, const struct jail_limits *limits, const struct cgroup_files *files,
-	struct fault *f)
+int cgroup_make(const struct cgroups *groups, unsigned slot, const struct jail_limits *limits,
+	const struct cgroup_files *files, struct fault *f)
 {
 	const bool two = groups->version == 2;
 	char path[700];
@@ -173,13 +192,17 @@ int cgroup_make(const struct cgroups *groups, unsigned slot, const struct jail_l
 	if (limit_set(groups, slot, limits, f) < 0)
 		return -1;
 	for (unsigned i = 0; i < groups->trees; i++) {
-		/* v1: "tasks" moves one thread and is far cheaper than "cgroup.procs", which takes a global lock. */
-		files->enter[i] = two ? slot_open(groups, i, slot, "", O_RDONLY | O_DIRECTORY) : slot_open(groups, i, slot, "tasks", O_WRONLY);
+		/* v1: "tasks" moves one thread and is far cheaper than "cgroup.procs", which takes
+		 * a global lock. */
+		files->enter[i] = two ? slot_open(groups, i, slot, "", O_RDONLY | O_DIRECTORY)
+				      : slot_open(groups, i, slot, "tasks", O_WRONLY);
 		if (files->enter[i] < 0)
 			return fault_set(f, FAULT_PLATFORM, errno, "open group of slot %u", slot);
 	}
-	*files->oom = slot_open(groups, 0, slot, two ? "memory.events" : "memory.oom_control", O_RDONLY);
-	*files->usage = slot_open(groups, 0, slot, two ? "memory.current" : "memory.usage_in_bytes", O_RDONLY);
+	*files->oom =
+		slot_open(groups, 0, slot, two ? "memory.events" : "memory.oom_control", O_RDONLY);
+	*files->usage = slot_open(
+		groups, 0, slot, two ? "memory.current" : "memory.usage_in_bytes", O_RDONLY);
 	if (*files->oom < 0 || *files->usage < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "open memory events of slot %u", slot);
 	return 0;
@@ -202,7 +225,8 @@ static void group_kill(const struct cgroups *groups, unsigned tree, unsigned slo
 	slot_path(groups, tree, slot, "cgroup.procs", path);
 	defer_free char *pids = fs_read(path, 1 << 20, NULL, NULL);
 	char *save = NULL;
-	for (char *pid = pids != NULL ? strtok_r(pids, "\n", &save) : NULL; pid != NULL; pid = strtok_r(NULL, "\n", &save)) {
+	for (char *pid = pids != NULL ? strtok_r(pids, "\n", &save) : NULL; pid != NULL;
+		pid = strtok_r(NULL, "\n", &save)) {
 		long n = strtol(pid, NULL, 10);
 		if (n > 1)
 			(void)kill((pid_t)n, SIGKILL);
@@ -284,9 +308,11 @@ void cgroup_clear(const struct cgroups *groups)
 {
 	for (unsigned i = 0; i < groups->trees; i++) {
 		defer_closedir DIR *dir = opendir(groups->parent[i]);
-		for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL; e = readdir(dir)) {
+		for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL;
+			e = readdir(dir)) {
 			if (strncmp(e->d_name, "slot", 4) == 0)
-				(void)cgroup_unmake(groups, (unsigned)strtoul(e->d_name + 4, NULL, 10), NULL);
+				(void)cgroup_unmake(
+					groups, (unsigned)strtoul(e->d_name + 4, NULL, 10), NULL);
 		}
 		if (groups->home[0] != '\0')
 			(void)rmdir(groups->home);
@@ -299,7 +325,8 @@ unsigned cgroup_count(const struct cgroups *groups)
 	unsigned count = 0;
 	for (unsigned i = 0; i < groups->trees; i++) {
 		defer_closedir DIR *dir = opendir(groups->parent[i]);
-		for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL; e = readdir(dir))
+		for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL;
+			e = readdir(dir))
 			count += strncmp(e->d_name, "slot", 4) == 0;
 	}
 	return count;

@@ -1,10 +1,11 @@
 /*
- * System calls a jail may make: a list of what Go programs need, everything else answers ENOSYS or EPERM, so that Go's
- * runtime and libraries fall back instead of dying. Compiled once, in the supervisor, into BPF for each kind of
- * jail; installing one is a single prctl (seccomp(2)).
+ * System calls a jail may make: a list of what Go programs need, everything else answers ENOSYS or
+ * EPERM, so that Go's runtime and libraries fall back instead of dying. Compiled once, in the
+ * supervisor, into BPF for each kind of jail; installing one is a single prctl (seccomp(2)).
  *
- * Execution jails besides: no new process (clone only with CLONE_THREAD; clone3, whose flags a filter cannot read,
- * answers ENOSYS), no exec but the stub's own by descriptor, no socket but AF_UNIX.
+ * Execution jails besides: no new process (clone only with CLONE_THREAD; clone3, whose flags a
+ * filter cannot read, answers ENOSYS), no exec but the stub's own by descriptor, no socket but
+ * AF_UNIX.
  */
 
 #include "jail/linux/linux.h"
@@ -28,37 +29,204 @@ struct sock_fprog linux_filters[JAIL_KINDS];
 /* Allowed in every jail. Names that an architecture does not have are passed over. */
 static const char *const common[] = {
 	/* memory */
-	"munmap", "mprotect", "madvise", "mremap", "brk", "mincore", "mlock", "munlock", "msync", "membarrier",
+	"munmap",
+	"mprotect",
+	"madvise",
+	"mremap",
+	"brk",
+	"mincore",
+	"mlock",
+	"munlock",
+	"msync",
+	"membarrier",
 	/* threads, signals, time */
-	"futex", "set_robust_list", "get_robust_list", "rseq", "sched_yield", "sched_getaffinity",
-	"arch_prctl", "set_tid_address", "gettid", "getpid", "getppid", "tgkill", "tkill", "kill", "rt_sigaction",
-	"rt_sigprocmask", "rt_sigreturn", "sigaltstack", "rt_sigtimedwait", "rt_sigpending", "rt_sigsuspend", "nanosleep",
-	"clock_nanosleep", "clock_gettime", "clock_getres", "gettimeofday", "time", "times", "setitimer", "getitimer",
-	"alarm", "pause", "timer_create", "timer_settime", "timer_gettime", "timer_delete", "restart_syscall", "exit",
-	"exit_group", "getcpu",
+	"futex",
+	"set_robust_list",
+	"get_robust_list",
+	"rseq",
+	"sched_yield",
+	"sched_getaffinity",
+	"arch_prctl",
+	"set_tid_address",
+	"gettid",
+	"getpid",
+	"getppid",
+	"tgkill",
+	"tkill",
+	"kill",
+	"rt_sigaction",
+	"rt_sigprocmask",
+	"rt_sigreturn",
+	"sigaltstack",
+	"rt_sigtimedwait",
+	"rt_sigpending",
+	"rt_sigsuspend",
+	"nanosleep",
+	"clock_nanosleep",
+	"clock_gettime",
+	"clock_getres",
+	"gettimeofday",
+	"time",
+	"times",
+	"setitimer",
+	"getitimer",
+	"alarm",
+	"pause",
+	"timer_create",
+	"timer_settime",
+	"timer_gettime",
+	"timer_delete",
+	"restart_syscall",
+	"exit",
+	"exit_group",
+	"getcpu",
 	/* files */
-	"read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "creat",
-	"close", "close_range", "lseek", "dup", "dup2", "dup3", "fsync",
-	"fdatasync", "ftruncate", "truncate", "fallocate", "fadvise64", "sendfile", "copy_file_range", "splice", "tee", "stat",
-	"fstat", "lstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2", "getdents",
-	"getdents64", "mkdir", "mkdirat", "rmdir", "rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat",
-	"symlink", "symlinkat", "readlink", "readlinkat", "chmod", "fchmod", "fchmodat", "utime", "utimes", "utimensat",
-	"futimesat", "umask", "getcwd", "chdir", "fchdir", "pipe", "pipe2",
+	"read",
+	"write",
+	"readv",
+	"writev",
+	"pread64",
+	"pwrite64",
+	"preadv",
+	"pwritev",
+	"preadv2",
+	"pwritev2",
+	"creat",
+	"close",
+	"close_range",
+	"lseek",
+	"dup",
+	"dup2",
+	"dup3",
+	"fsync",
+	"fdatasync",
+	"ftruncate",
+	"truncate",
+	"fallocate",
+	"fadvise64",
+	"sendfile",
+	"copy_file_range",
+	"splice",
+	"tee",
+	"stat",
+	"fstat",
+	"lstat",
+	"newfstatat",
+	"statx",
+	"statfs",
+	"fstatfs",
+	"access",
+	"faccessat",
+	"faccessat2",
+	"getdents",
+	"getdents64",
+	"mkdir",
+	"mkdirat",
+	"rmdir",
+	"rename",
+	"renameat",
+	"renameat2",
+	"link",
+	"linkat",
+	"unlink",
+	"unlinkat",
+	"symlink",
+	"symlinkat",
+	"readlink",
+	"readlinkat",
+	"chmod",
+	"fchmod",
+	"fchmodat",
+	"utime",
+	"utimes",
+	"utimensat",
+	"futimesat",
+	"umask",
+	"getcwd",
+	"chdir",
+	"fchdir",
+	"pipe",
+	"pipe2",
 	/* waiting */
-	"epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select",
-	"pselect6", "eventfd", "eventfd2", "timerfd_create", "timerfd_settime", "timerfd_gettime", "signalfd", "signalfd4",
+	"epoll_create",
+	"epoll_create1",
+	"epoll_ctl",
+	"epoll_wait",
+	"epoll_pwait",
+	"epoll_pwait2",
+	"poll",
+	"ppoll",
+	"select",
+	"pselect6",
+	"eventfd",
+	"eventfd2",
+	"timerfd_create",
+	"timerfd_settime",
+	"timerfd_gettime",
+	"signalfd",
+	"signalfd4",
 	/* who and what am I */
-	"getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "getpgid", "getpgrp", "getsid",
-	"uname", "sysinfo", "getrlimit", "prlimit64", "getrusage", "getrandom", "getpriority", "capget",
+	"getuid",
+	"geteuid",
+	"getgid",
+	"getegid",
+	"getresuid",
+	"getresgid",
+	"getgroups",
+	"getpgid",
+	"getpgrp",
+	"getsid",
+	"uname",
+	"sysinfo",
+	"getrlimit",
+	"prlimit64",
+	"getrusage",
+	"getrandom",
+	"getpriority",
+	"capget",
 	/* sockets, once one is held */
-	"bind", "connect", "listen", "accept", "accept4", "getsockname", "getpeername", "getsockopt",
-	"setsockopt", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown",
+	"bind",
+	"connect",
+	"listen",
+	"accept",
+	"accept4",
+	"getsockname",
+	"getpeername",
+	"getsockopt",
+	"setsockopt",
+	"sendto",
+	"recvfrom",
+	"sendmsg",
+	"recvmsg",
+	"sendmmsg",
+	"recvmmsg",
+	"shutdown",
 };
 
 /* Allowed where several processes work together: build and fetch. */
 static const char *const processes[] = {
-	"fork", "vfork", "execve", "execveat", "wait4", "waitid", "pidfd_open", "pidfd_send_signal", "setpgid",
-	"setsid", "setrlimit", "open", "openat", "openat2", "fcntl", "flock", "sched_setaffinity", "fchown", "fchownat", "chown", "lchown", "prctl",
+	"fork",
+	"vfork",
+	"execve",
+	"execveat",
+	"wait4",
+	"waitid",
+	"pidfd_open",
+	"pidfd_send_signal",
+	"setpgid",
+	"setsid",
+	"setrlimit",
+	"open",
+	"openat",
+	"openat2",
+	"fcntl",
+	"flock",
+	"sched_setaffinity",
+	"fchown",
+	"fchownat",
+	"chown",
+	"lchown",
+	"prctl",
 };
 
 static int allow(scmp_filter_ctx filter, const char *const *names, size_t count)
@@ -73,30 +241,36 @@ static int allow(scmp_filter_ctx filter, const char *const *names, size_t count)
 	return 0;
 }
 
-static int allow_masked(scmp_filter_ctx filter, const char *name, unsigned argument, scmp_datum_t refused)
+static int allow_masked(
+	scmp_filter_ctx filter, const char *name, unsigned argument, scmp_datum_t refused)
 {
 	int nr = seccomp_syscall_resolve_name(name);
 	if (nr == __NR_SCMP_ERROR || nr < 0)
 		return 0;
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, nr, 1, SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, refused, 0));
+	return seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, nr, 1, SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, refused, 0));
 }
 
-/* Files that all jails see are shared inodes: what marks an inode (locks on the whole file, leases, watches) would be seen, or felt,
- * in others. Unnamed files would leave /tmp's inode numbers moved on without a trace in its times (recycle.c). */
+/* Files that all jails see are shared inodes: what marks an inode (locks on the whole file, leases,
+ * watches) would be seen, or felt, in others. Unnamed files would leave /tmp's inode numbers moved
+ * on without a trace in its times (recycle.c). */
 static int shared_inode_rules(scmp_filter_ctx filter)
 {
-	static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW,
-		1031 /* F_SETPIPE_SZ */, 1032 /* F_GETPIPE_SZ */, 1033 /* F_ADD_SEALS */, 1034 /* F_GET_SEALS */};
+	static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL,
+		F_GETLK, F_SETLK, F_SETLKW, 1031 /* F_SETPIPE_SZ */, 1032 /* F_GETPIPE_SZ */,
+		1033 /* F_ADD_SEALS */, 1034 /* F_GET_SEALS */};
 	int failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOLCK), SCMP_SYS(flock), 0);
 	failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);
-	failed |= allow_masked(filter, "open", 1, O_TMPFILE & ~O_DIRECTORY) | allow_masked(filter, "openat", 2, O_TMPFILE & ~O_DIRECTORY);
+	failed |= allow_masked(filter, "open", 1, O_TMPFILE & ~O_DIRECTORY) |
+		  allow_masked(filter, "openat", 2, O_TMPFILE & ~O_DIRECTORY);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		failed |= seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+			SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
 	return failed;
 }
 
-/* Without control groups rlimits stand in, which count private memory only: then there is no other. */
+/* Without control groups rlimits stand in, which count private memory only: then there is no other.
+ */
 static int memory_rules(scmp_filter_ctx filter, enum jail_kind kind)
 {
 	static const char *const all[] = {"mmap", "memfd_create"};
@@ -107,14 +281,17 @@ static int memory_rules(scmp_filter_ctx filter, enum jail_kind kind)
 
 static int exec_rules(scmp_filter_ctx filter)
 {
-	/* prctl: names of threads and memory areas, and reading back; nothing that changes privileges. */
-	static const int prctls[] = {15 /* PR_SET_NAME */, 16 /* PR_GET_NAME */, 0x53564d41 /* PR_SET_VMA */, 3 /* PR_GET_DUMPABLE */};
+	/* prctl: names of threads and memory areas, and reading back; nothing that changes
+	 * privileges. */
+	static const int prctls[] = {15 /* PR_SET_NAME */, 16 /* PR_GET_NAME */,
+		0x53564d41 /* PR_SET_VMA */, 3 /* PR_GET_DUMPABLE */};
 	int failed = shared_inode_rules(filter);
 	failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 		SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 	failed |= seccomp_rule_add(
 		filter, SCMP_ACT_ALLOW, SCMP_SYS(execveat), 1, SCMP_A4(SCMP_CMP_EQ, AT_EMPTY_PATH));
-	failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	failed |= seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	for (size_t i = 0; i < sizeof(prctls) / sizeof(prctls[0]); i++)
 		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)prctls[i]));
@@ -126,26 +303,29 @@ static int process_rules(scmp_filter_ctx filter)
 	static const int families[] = {AF_UNIX, AF_INET, AF_INET6};
 	int failed = allow(filter, processes, sizeof(processes) / sizeof(processes[0]));
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-		failed |= seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
 	return failed;
 }
 
 /* A plain clone, as long as it makes no new namespaces. */
 static int clone_rule(scmp_filter_ctx filter)
 {
-	const scmp_datum_t spaces =
-		CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, spaces, 0));
+	const scmp_datum_t spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
+				    CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+	return seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, spaces, 0));
 }
 
 /* ioctl: sizes of what is readable, terminal questions; not TIOCSTI, not device controls. */
 static int ioctl_rules(scmp_filter_ctx filter)
 {
-	static const unsigned long allowed[] = {FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TCGETS, TIOCGWINSZ};
+	static const unsigned long allowed[] = {
+		FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TCGETS, TIOCGWINSZ};
 	int failed = 0;
 	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
-		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, allowed[i]));
+		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+			SCMP_A1(SCMP_CMP_EQ, allowed[i]));
 	return failed;
 }
 
@@ -174,8 +354,10 @@ static int kind_prepare(enum jail_kind kind)
 	failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	failed |= ioctl_rules(filter);
 	failed |= memory_rules(filter, kind);
-	failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-	failed |= kind == JAIL_EXEC ? exec_rules(filter) : (clone_rule(filter) | process_rules(filter));
+	failed |= seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	failed |= kind == JAIL_EXEC ? exec_rules(filter)
+				    : (clone_rule(filter) | process_rules(filter));
 	if (failed == 0)
 		failed = program_export(filter, &linux_filters[kind]);
 	seccomp_release(filter);
@@ -186,7 +368,8 @@ int filter_prepare(struct fault *f)
 {
 	for (int kind = 0; kind < JAIL_KINDS; kind++) {
 		if (linux_filters[kind].len == 0 && kind_prepare((enum jail_kind)kind) < 0)
-			return fault_set(f, FAULT_PLATFORM, 0, "the seccomp filter could not be compiled");
+			return fault_set(
+				f, FAULT_PLATFORM, 0, "the seccomp filter could not be compiled");
 	}
 	return 0;
 }

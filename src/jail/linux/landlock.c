@@ -1,8 +1,9 @@
 /*
- * landlock: a second wall behind the mounts, for execution jails: files are written below /tmp and to the
- * devices, and that is all; no TCP; no abstract sockets or signals out of the jail. Made once for a slot, in its
- * namespaces; entering it is one system call. Where the kernel has none, or an older one, what it lacks is left out:
- * the namespaces and the filter stand by themselves. landlock(7).
+ * landlock: a second wall behind the mounts, for execution jails: files are written below /tmp and
+ * to the devices, and that is all; no TCP; no abstract sockets or signals out of the jail. Made
+ * once for a slot, in its namespaces; entering it is one system call. Where the kernel has none, or
+ * an older one, what it lacks is left out: the namespaces and the filter stand by themselves.
+ * landlock(7).
  */
 
 #include "jail/linux/linux.h"
@@ -15,7 +16,13 @@
 #include <sys/syscall.h>
 
 /* What headers of older systems lack (Documentation/userspace-api/landlock.rst). */
-enum { FS_REFER = 1 << 13, FS_TRUNCATE = 1 << 14, FS_IOCTL_DEV = 1 << 15, NET_TCP = 3, SCOPE_ALL = 3 };
+enum {
+	FS_REFER = 1 << 13,
+	FS_TRUNCATE = 1 << 14,
+	FS_IOCTL_DEV = 1 << 15,
+	NET_TCP = 3,
+	SCOPE_ALL = 3
+};
 
 struct ruleset {
 	uint64_t fs, net, scoped;
@@ -24,9 +31,11 @@ struct ruleset {
 /* By ABI version: how much of the struct, and which rights, the kernel knows. */
 static size_t ruleset_fit(struct ruleset *r, long version)
 {
-	/* Not reading and running: all in the root may be read, and the artifact, which must be both, lies outside of it. */
+	/* Not reading and running: all in the root may be read, and the artifact, which must be
+	 * both, lies outside of it. */
 	r->fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
-	r->fs &= ~(uint64_t)(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
+	r->fs &= ~(uint64_t)(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
+			     LANDLOCK_ACCESS_FS_READ_DIR);
 	r->fs |= version >= 2 ? FS_REFER : 0;
 	r->fs |= version >= 3 ? FS_TRUNCATE : 0;
 	r->fs |= version >= 5 ? FS_IOCTL_DEV : 0;
@@ -47,13 +56,16 @@ static int rule_add(int ruleset, const char *path, uint64_t rights)
 int landlock_make(void)
 {
 	struct ruleset r;
-	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	long version =
+		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (version < 1)
 		return -1;
 	size_t size = ruleset_fit(&r, version);
 	defer_close int ruleset = (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
 	const uint64_t nodes = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK;
-	if (ruleset < 0 || rule_add(ruleset, "/dev", r.fs & (LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)) < 0 ||
+	if (ruleset < 0 ||
+		rule_add(ruleset, "/dev", r.fs & (LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)) <
+			0 ||
 		rule_add(ruleset, "/tmp", r.fs & ~nodes) < 0)
 		return -1;
 	return defer_take(&ruleset);

@@ -20,10 +20,10 @@
 
 /* Indexes into jail_parts.fd. */
 enum {
-	PART_USER,   /* the slot's user namespace, which owns the next two */
+	PART_USER, /* the slot's user namespace, which owns the next two */
 	PART_MOUNT,
 	PART_NET,
-	PART_ENTER,  /* CGROUP_TREES of them */
+	PART_ENTER, /* CGROUP_TREES of them */
 	PART_OOM = PART_ENTER + CGROUP_TREES,
 	PART_LISTENER, /* fetch */
 	PART_RULES,    /* exec: a landlock ruleset, where there is landlock */
@@ -32,7 +32,10 @@ enum {
 	PART_COUNT,
 };
 
-enum { JAIL_UID = 1000, JAIL_CACHE_UID = 1001 }; /* inside every jail, for user and group; the second owns the build cache */
+enum {
+	JAIL_UID = 1000,
+	JAIL_CACHE_UID = 1001
+}; /* inside every jail, for user and group; the second owns the build cache */
 
 /* Filled by prepare, in the supervisor, before jailers and helpers are forked. */
 extern struct cgroups linux_cgroups;
@@ -46,9 +49,11 @@ int landlock_make(void);
 /* The calling thread and what it becomes; needs no_new_privs. Async-signal-safe. */
 int landlock_enter(int ruleset);
 
-/* Makes the root of a jail of this kind from the plan and pivots into it; the caller is alone in a new mount namespace of a
- * new user namespace. On failure *step names what failed and errno says why. */
-int root_enter(const struct jail_plan *plan, enum jail_kind kind, uint64_t source, const char **step);
+/* Makes the root of a jail of this kind from the plan and pivots into it; the caller is alone in a
+ * new mount namespace of a new user namespace. On failure *step names what failed and errno says
+ * why. */
+int root_enter(
+	const struct jail_plan *plan, enum jail_kind kind, uint64_t source, const char **step);
 
 int userns_enter(struct jail_plan *plan, struct fault *f);
 
@@ -60,6 +65,7 @@ bool slot_recycle(const struct jail_plan *plan, const struct jail_parts *parts);
 int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f);
 
 pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end, struct fault *f);
+	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
+	struct fault *f);
 
 _Static_assert((int)PART_COUNT <= (int)JAIL_PARTS, "a slot has more parts than a message carries");

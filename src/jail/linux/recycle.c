@@ -1,12 +1,12 @@
 /*
- * When may a slot have another jail? Only when it is proved to be as it was made; any doubt, and it is thrown away and made
- * anew. What is left of a jail once its pid namespace is empty, and why the next cannot see it:
+ * When may a slot have another jail? Only when it is proved to be as it was made; any doubt, and it
+ * is thrown away and made anew. What is left of a jail once its pid namespace is empty, and why the
+ * next cannot see it:
  *
  *   processes, ipc, uts, pids   ended with their namespaces, which are new for each jail
- *   mounts, net, the root       could not be changed: no capability in the namespaces' owner, a filter without mount and
- *                               netlink, a read-only root
- *   /tmp                        nothing in it, and its own root unchanged since it was made, by the one time that no program can
- *                               set (ctime)
+ *   mounts, net, the root       could not be changed: no capability in the namespaces' owner, a
+ * filter without mount and netlink, a read-only root /tmp                        nothing in it, and
+ * its own root unchanged since it was made, by the one time that no program can set (ctime)
  *   keyrings, xattrs            no system call for them in the filter
  *   control groups              no process in them, the charge within USAGE_MAX
  */
@@ -17,19 +17,23 @@
 #include <sys/statfs.h>
 #include <time.h>
 
-/* A slot in which a Go program ran keeps up to this in per-cpu batches and shared pages (measured: 0.1 to 0.6 MiB). */
+/* A slot in which a Go program ran keeps up to this in per-cpu batches and shared pages (measured:
+ * 0.1 to 0.6 MiB). */
 enum { USAGE_MAX = 2 << 20 };
 
 /* When the root of /tmp last changed in any way; no program can set this time. */
 static uint64_t tmp_changed(int tmp)
 {
 	struct stat root;
-	return fstat(tmp, &root) < 0 ? 0 : (uint64_t)root.st_ctim.tv_sec * 1000000000U + (uint64_t)root.st_ctim.tv_nsec;
+	return fstat(tmp, &root) < 0 ? 0
+				     : (uint64_t)root.st_ctim.tv_sec * 1000000000U +
+					       (uint64_t)root.st_ctim.tv_nsec;
 }
 
 int slot_mark(struct jail_parts *parts)
 {
-	/* File times come from a coarse clock: wait until it has gone on, so that every later change leaves another time. */
+	/* File times come from a coarse clock: wait until it has gone on, so that every later
+	 * change leaves another time. */
 	parts->mark = tmp_changed(parts->fd[PART_TMP]);
 	for (int tries = 0; tries < 1000 && parts->mark != 0; tries++) {
 		struct timespec now;
@@ -41,8 +45,8 @@ int slot_mark(struct jail_parts *parts)
 	return -1;
 }
 
-/* Nothing in it, and its root unchanged since it was made: names made and removed, mode, owner, attributes and times alike
- * would have left their time. */
+/* Nothing in it, and its root unchanged since it was made: names made and removed, mode, owner,
+ * attributes and times alike would have left their time. */
 static bool tmp_is_untouched(const struct jail_parts *parts)
 {
 	struct statfs fs;
@@ -60,5 +64,6 @@ bool slot_recycle(const struct jail_plan *plan, const struct jail_parts *parts)
 		return false;
 	if (linux_cgroups.version == 0)
 		return true;
-	return cgroup_oom_kills(parts->fd[PART_OOM]) == 0 && cgroup_usage(parts->fd[PART_USAGE]) <= USAGE_MAX;
+	return cgroup_oom_kills(parts->fd[PART_OOM]) == 0 &&
+	       cgroup_usage(parts->fd[PART_USAGE]) <= USAGE_MAX;
 }

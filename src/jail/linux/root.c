@@ -1,17 +1,17 @@
 /*
- * A jail's root is the base directory of the state, bound read-only, with mounts on the empty places that
- * node/prepare.c left there:
+ * A jail's root is the base directory of the state, bound read-only, with mounts on the empty
+ * places that node/prepare.c left there:
  *
  *   /dev/{null,zero,full,random,urandom}  the host's nodes, bound
  *   /tmp                                  a tmpfs of limited size, the jail's own
- *   /go /src /cache                       build: toolchain and source read-only; the shared build cache below an overlay
- *                                         whose upper layer is thrown away with the jail
- *   /go                                   fetch
+ *   /go /src /cache                       build: toolchain and source read-only; the shared build
+ * cache below an overlay whose upper layer is thrown away with the jail /go fetch
  *
- * The process that mounts has all capabilities in its own user namespace and none outside: what it inherited is locked, and
- * the new root shows nothing of the host but the binds above. It looks up what is bound while it still is the uid that
- * owns the state directory, which may be closed to others, and everything below the root relative to it; then it becomes
- * the jail's uid, so that what is made from there on belongs to the jail.
+ * The process that mounts has all capabilities in its own user namespace and none outside: what it
+ * inherited is locked, and the new root shows nothing of the host but the binds above. It looks up
+ * what is bound while it still is the uid that owns the state directory, which may be closed to
+ * others, and everything below the root relative to it; then it becomes the jail's uid, so that
+ * what is made from there on belongs to the jail.
  */
 
 #include "jail/linux/linux.h"
@@ -27,13 +27,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Flags that the mount below `path` has: a remount in a lesser user namespace must keep them (they are locked). */
+/* Flags that the mount below `path` has: a remount in a lesser user namespace must keep them (they
+ * are locked). */
 static unsigned long locked_flags(const char *path)
 {
 	static const struct {
 		unsigned long have, keep;
-	} map[] = {{ST_RDONLY, MS_RDONLY}, {ST_NOSUID, MS_NOSUID}, {ST_NODEV, MS_NODEV}, {ST_NOEXEC, MS_NOEXEC},
-		{ST_NOATIME, MS_NOATIME}, {ST_NODIRATIME, MS_NODIRATIME}, {ST_RELATIME, MS_RELATIME}};
+	} map[] = {{ST_RDONLY, MS_RDONLY}, {ST_NOSUID, MS_NOSUID}, {ST_NODEV, MS_NODEV},
+		{ST_NOEXEC, MS_NOEXEC}, {ST_NOATIME, MS_NOATIME}, {ST_NODIRATIME, MS_NODIRATIME},
+		{ST_RELATIME, MS_RELATIME}};
 	struct statvfs st;
 	unsigned long flags = 0;
 	if (statvfs(path, &st) < 0)
@@ -71,12 +73,15 @@ static int tree_bind(const char *from, const char *to)
 	return bind_to(from, to, MS_RDONLY | MS_NOSUID | MS_NODEV);
 }
 
-/* The directory of source trees is the server's, which must not choose what is bound by a link in it. */
+/* The directory of source trees is the server's, which must not choose what is bound by a link in
+ * it. */
 static int source_bind(const struct jail_plan *plan, uint64_t source)
 {
 	char path[4200];
-	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
-	(void)snprintf(path, sizeof(path), "%s/sources/%016llx", plan->state, (unsigned long long)source);
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+	(void)snprintf(
+		path, sizeof(path), "%s/sources/%016llx", plan->state, (unsigned long long)source);
 	int tree = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 	if (tree < 0)
 		return -1;
@@ -85,14 +90,16 @@ static int source_bind(const struct jail_plan *plan, uint64_t source)
 }
 
 /* What a build reads; *cache is the shared build cache, opened for cache_overlay. */
-static int build_binds(const struct jail_plan *plan, enum jail_kind kind, uint64_t source, int *cache, const char **step)
+static int build_binds(const struct jail_plan *plan, enum jail_kind kind, uint64_t source,
+	int *cache, const char **step)
 {
 	char path[4200];
 	*step = "toolchain";
 	if (tree_bind(plan->toolchain, "go") < 0)
 		return -1;
 	*step = "build cache";
-	(void)snprintf(path, sizeof(path), "%s/private/gocache%s", plan->state, kind == JAIL_SEED ? ".part" : "");
+	(void)snprintf(path, sizeof(path), "%s/private/gocache%s", plan->state,
+		kind == JAIL_SEED ? ".part" : "");
 	*cache = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (*cache < 0)
 		return -1;
@@ -119,21 +126,27 @@ static int tmp_mount(const struct jail_limits *limits, unsigned long flags)
 {
 	char options[128];
 	(void)snprintf(options, sizeof(options), "size=%llu,nr_inodes=%llu,mode=0700,uid=%d,gid=%d",
-		(unsigned long long)limits->tmp, (unsigned long long)(limits->tmp / 4096 + 64), JAIL_UID, JAIL_UID);
-	/* No access times: reading /tmp must not be seen by whoever has the slot next (recycle.c). */
+		(unsigned long long)limits->tmp, (unsigned long long)(limits->tmp / 4096 + 64),
+		JAIL_UID, JAIL_UID);
+	/* No access times: reading /tmp must not be seen by whoever has the slot next (recycle.c).
+	 */
 	return mount("tmpfs", "tmp", "tmpfs", flags | MS_NOSUID | MS_NODEV | MS_NOATIME, options);
 }
 
-/* The shared cache is never written: what a build adds goes to the jail's own tmpfs. The kernel copies a directory up before a
- * file is added to it, owner and all, so the cache's owner must be mapped here (slot.c), and its directories are open
- * to all; private/ keeps the host's users away from it. */
+/* The shared cache is never written: what a build adds goes to the jail's own tmpfs. The kernel
+ * copies a directory up before a file is added to it, owner and all, so the cache's owner must be
+ * mapped here (slot.c), and its directories are open to all; private/ keeps the host's users away
+ * from it. */
 static int cache_overlay(int cache)
 {
 	char options[256];
-	if (mkdir("tmp/.cache", 0700) < 0 || mkdir("tmp/.cache/upper", 0700) < 0 || mkdir("tmp/.cache/work", 0700) < 0)
+	if (mkdir("tmp/.cache", 0700) < 0 || mkdir("tmp/.cache/upper", 0700) < 0 ||
+		mkdir("tmp/.cache/work", 0700) < 0)
 		return -1;
 	(void)snprintf(options, sizeof(options),
-		"lowerdir=/proc/self/fd/%d,upperdir=tmp/.cache/upper,workdir=tmp/.cache/work,userxattr", cache);
+		"lowerdir=/proc/self/fd/%d,upperdir=tmp/.cache/upper,workdir=tmp/.cache/"
+		"work,userxattr",
+		cache);
 	return mount("overlay", "cache", "overlay", MS_NOSUID | MS_NODEV, options);
 }
 
@@ -148,19 +161,25 @@ static int pivot(void)
 {
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return -1;
-	/* The old root now lies over the new one: take it off (pivot_root(2), "pivot_root(".", ".")"). */
+	/* The old root now lies over the new one: take it off (pivot_root(2), "pivot_root(".",
+	 * ".")"). */
 	if (umount2(".", MNT_DETACH) < 0)
 		return -1;
 	return chdir("/");
 }
 
-/* Capabilities stay: no uid 0 is mapped here that could be left (capabilities(7), "Effect of user ID changes"). */
+/* Capabilities stay: no uid 0 is mapped here that could be left (capabilities(7), "Effect of user
+ * ID changes"). */
 static int become_jail(void)
 {
-	return setresgid(JAIL_UID, JAIL_UID, JAIL_UID) < 0 || setresuid(JAIL_UID, JAIL_UID, JAIL_UID) < 0 ? -1 : 0;
+	return setresgid(JAIL_UID, JAIL_UID, JAIL_UID) < 0 ||
+			       setresuid(JAIL_UID, JAIL_UID, JAIL_UID) < 0
+		       ? -1
+		       : 0;
 }
 
-int root_enter(const struct jail_plan *plan, enum jail_kind kind, uint64_t source, const char **step)
+int root_enter(
+	const struct jail_plan *plan, enum jail_kind kind, uint64_t source, const char **step)
 {
 	char root[4100];
 	int cache = -1;
@@ -174,7 +193,8 @@ int root_enter(const struct jail_plan *plan, enum jail_kind kind, uint64_t sourc
 	*step = "devices";
 	if (devices_bind() < 0)
 		return -1;
-	if ((kind == JAIL_BUILD || kind == JAIL_SEED) && build_binds(plan, kind, source, &cache, step) < 0)
+	if ((kind == JAIL_BUILD || kind == JAIL_SEED) &&
+		build_binds(plan, kind, source, &cache, step) < 0)
 		return -1;
 	if (kind == JAIL_FETCH && fetch_binds(plan, step) < 0)
 		return -1;
@@ -188,7 +208,9 @@ int root_enter(const struct jail_plan *plan, enum jail_kind kind, uint64_t sourc
 	if (cache >= 0 && (kind == JAIL_SEED ? cache_bind(cache) : cache_overlay(cache)) < 0)
 		return -1;
 	*step = "read-only base";
-	if (mount(NULL, ".", NULL, MS_REMOUNT | MS_BIND | locked_flags(".") | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+	if (mount(NULL, ".", NULL,
+		    MS_REMOUNT | MS_BIND | locked_flags(".") | MS_RDONLY | MS_NOSUID | MS_NODEV,
+		    NULL) < 0)
 		return -1;
 	*step = "pivot_root";
 	return pivot();

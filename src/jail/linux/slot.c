@@ -1,8 +1,9 @@
 /*
- * Theory of operation. A slot is what is dear to make and is made ahead of demand, in a helper process: control groups with
- * limits, and a user namespace owning a mount namespace (root.c) and an empty network namespace. A maker process
- * is cloned into the three new namespaces; the helper maps its one uid, lets it build the root, takes the namespaces by
- * descriptor and ends it. The namespaces live on by those descriptors alone, so that closing them, however that happens,
+ * Theory of operation. A slot is what is dear to make and is made ahead of demand, in a helper
+ * process: control groups with limits, and a user namespace owning a mount namespace (root.c) and
+ * an empty network namespace. A maker process is cloned into the three new namespaces; the helper
+ * maps its one uid, lets it build the root, takes the namespaces by descriptor and ends it. The
+ * namespaces live on by those descriptors alone, so that closing them, however that happens,
  * removes everything but the control groups; those are named by slot and found again by looking.
  */
 
@@ -38,7 +39,7 @@ struct making {
 };
 
 struct maker_word {
-	int error;      /* errno; 0: the root stands */
+	int error; /* errno; 0: the root stands */
 	char step[28];
 };
 
@@ -48,7 +49,8 @@ static int groups_up(void *thing, struct fault *f)
 	if (linux_cgroups.version == 0)
 		return 0;
 	int *fd = m->parts->fd;
-	const struct cgroup_files files = {.enter = &fd[PART_ENTER], .oom = &fd[PART_OOM], .usage = &fd[PART_USAGE]};
+	const struct cgroup_files files = {
+		.enter = &fd[PART_ENTER], .oom = &fd[PART_OOM], .usage = &fd[PART_USAGE]};
 	return cgroup_make(&linux_cgroups, m->slot, &m->plan->limits[m->kind], &files, f);
 }
 
@@ -64,10 +66,12 @@ static int listener_open(void)
 {
 	defer_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct ifreq lo = {.ifr_name = "lo"};
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(3128), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in at = {.sin_family = AF_INET,
+		.sin_port = htons(3128),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	lo.ifr_flags = IFF_UP | IFF_RUNNING;
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-		listen(fd, 64) < 0)
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0 ||
+		bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 64) < 0)
 		return -1;
 	return defer_take(&fd);
 }
@@ -80,8 +84,8 @@ static _Noreturn void maker_run(const struct making *m, int talk)
 	int own[2]; /* what only something inside can open */
 	unsigned count = 0;
 	char go;
-	/* The helper's end must be the helper's alone: its closing is how we learn that it died. (A parent death signal would
-	 * be cleared by the change of uid.) */
+	/* The helper's end must be the helper's alone: its closing is how we learn that it died. (A
+	 * parent death signal would be cleared by the change of uid.) */
 	(void)close(m->talk);
 	if (read(talk, &go, 1) != 1)
 		_exit(1);
@@ -111,14 +115,17 @@ static int map_write(const struct making *m, const char *file)
 	const struct jail_plan *plan = m->plan;
 	char path[64];
 	char lines[128];
-	int len = snprintf(lines, sizeof(lines), "%d %u 1\n", JAIL_UID, plan->uids_apart ? plan->uid_base + m->slot : 0);
+	int len = snprintf(lines, sizeof(lines), "%d %u 1\n", JAIL_UID,
+		plan->uids_apart ? plan->uid_base + m->slot : 0);
 	if (m->kind == JAIL_BUILD && plan->uids_apart)
-		(void)snprintf(lines + len, sizeof(lines) - (size_t)len, "%d %u 1\n", JAIL_CACHE_UID, plan->cache_uid);
+		(void)snprintf(lines + len, sizeof(lines) - (size_t)len, "%d %u 1\n",
+			JAIL_CACHE_UID, plan->cache_uid);
 	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)m->maker, file);
 	return fs_poke(path, lines);
 }
 
-/* While the maker still is who it was: once it changes its uid, only real root may look into its /proc. */
+/* While the maker still is who it was: once it changes its uid, only real root may look into its
+ * /proc. */
 static int spaces_take(struct making *m, struct fault *f)
 {
 	static const struct {
@@ -142,13 +149,15 @@ static int spaces_up(void *thing, struct fault *f)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "socketpair");
 	m->talk = pair[0];
-	m->maker = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | SIGCHLD, NULL, NULL, NULL, 0);
+	m->maker = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | SIGCHLD,
+		NULL, NULL, NULL, 0);
 	if (m->maker == 0)
 		maker_run(m, pair[1]);
 	int error = errno;
 	(void)close(pair[1]);
 	if (m->maker < 0)
-		return fault_set(f, FAULT_PLATFORM, error, "clone with new user, mount and net namespaces");
+		return fault_set(
+			f, FAULT_PLATFORM, error, "clone with new user, mount and net namespaces");
 	if (map_write(m, "uid_map") < 0 || map_write(m, "gid_map") < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "map the jail's uid");
 	if (spaces_take(m, f) < 0)
@@ -218,7 +227,12 @@ static const struct step slot_steps[] = {
 int slot_create(const struct jail_plan *plan, unsigned slot, enum jail_kind kind, uint64_t source,
 	struct jail_parts *parts, struct fault *f)
 {
-	struct making m = {.plan = plan, .slot = slot, .kind = kind, .source = source, .parts = parts, .talk = -1};
+	struct making m = {.plan = plan,
+		.slot = slot,
+		.kind = kind,
+		.source = source,
+		.parts = parts,
+		.talk = -1};
 	memset(parts->fd, 0xff, sizeof(parts->fd));
 	parts->mark = 0;
 	int made = steps_up(slot_steps, sizeof(slot_steps) / sizeof(slot_steps[0]), &m, f);

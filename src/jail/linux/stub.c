@@ -1,9 +1,10 @@
 /*
- * Theory of operation. Starting a jail must cost next to nothing, so the stub is a plain fork of the small jailer
- * into new pid, ipc, uts and cgroup namespaces; it enters the slot's other namespaces and control groups, gives
- * up what it is, vforks the program (pid 2) and waits. Being pid 1 it is immune to signals from inside, reaps orphans,
- * and its end takes everything else with it. It reports what became of the program in memory shared with the jailer,
- * which no program of the jail has: exec replaces its memory.
+ * Theory of operation. Starting a jail must cost next to nothing, so the stub is a plain fork of
+ * the small jailer into new pid, ipc, uts and cgroup namespaces; it enters the slot's other
+ * namespaces and control groups, gives up what it is, vforks the program (pid 2) and waits. Being
+ * pid 1 it is immune to signals from inside, reaps orphans, and its end takes everything else with
+ * it. It reports what became of the program in memory shared with the jailer, which no program of
+ * the jail has: exec replaces its memory.
  *
  * Between fork and exec only async-signal-safe calls are made.
  */
@@ -55,8 +56,9 @@ static void cpus_open(const struct starting *s)
 	(void)sched_setaffinity(0, sizeof(all), &all);
 }
 
-/* /proc for the new pid namespace, its processes only and none of the kernel's own files, detached: made where the host's whole /proc can be seen (or the kernel refuses) and
- * while we have rights over it; spaces_enter puts it into the slot. -1: not wanted. */
+/* /proc for the new pid namespace, its processes only and none of the kernel's own files, detached:
+ * made where the host's whole /proc can be seen (or the kernel refuses) and while we have rights
+ * over it; spaces_enter puts it into the slot. -1: not wanted. */
 static int proc_make(const struct starting *s)
 {
 	if (!s->plan->proc || s->kind != JAIL_EXEC)
@@ -65,29 +67,34 @@ static int proc_make(const struct starting *s)
 	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "subset", "pid", 0) < 0 ||
 		fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		give_up(s->end, "proc");
-	int proc = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	int proc = fsmount(
+		context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	if (proc < 0)
 		give_up(s->end, "proc");
 	return proc;
 }
 
-/* Mount and net need rights over the namespaces' owner, which we have from outside; entering the owner comes last. */
+/* Mount and net need rights over the namespaces' owner, which we have from outside; entering the
+ * owner comes last. */
 static void spaces_enter(const struct starting *s)
 {
 	static const struct {
 		int part, type;
 		const char *name;
-	} order[] = {{PART_MOUNT, CLONE_NEWNS, "mount namespace"}, {PART_NET, CLONE_NEWNET, "net namespace"},
+	} order[] = {{PART_MOUNT, CLONE_NEWNS, "mount namespace"},
+		{PART_NET, CLONE_NEWNET, "net namespace"},
 		{PART_USER, CLONE_NEWUSER, "user namespace"}};
 	if (cgroup_enter(&linux_cgroups, &s->parts->fd[PART_ENTER]) < 0)
 		give_up(s->end, "cgroup");
 	static const char name[] = "jail";
-	if (sethostname(name, sizeof(name) - 1) < 0) /* the uts namespace is the jailer's to name, so before the next steps */
+	if (sethostname(name, sizeof(name) - 1) <
+		0) /* the uts namespace is the jailer's to name, so before the next steps */
 		give_up(s->end, "hostname");
 	cpus_open(s);
 	int proc = proc_make(s);
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		if (order[i].type == CLONE_NEWUSER && proc >= 0 && move_mount(proc, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		if (order[i].type == CLONE_NEWUSER && proc >= 0 &&
+			move_mount(proc, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 			give_up(s->end, "proc");
 		if (setns(s->parts->fd[order[i].part], order[i].type) < 0)
 			give_up(s->end, order[i].name);
@@ -102,8 +109,10 @@ static void capabilities_drop(const struct starting *s)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			break; /* EINVAL: past the last one */
 	}
-	if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-			    SECBIT_NO_SETUID_FIXUP_LOCKED, 0, 0, 0) < 0)
+	if (prctl(PR_SET_SECUREBITS,
+		    SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+			    SECBIT_NO_SETUID_FIXUP_LOCKED,
+		    0, 0, 0) < 0)
 		give_up(s->end, "securebits");
 	if (syscall(SYS_capset, &header, none) < 0)
 		give_up(s->end, "capabilities");
@@ -116,8 +125,8 @@ static void limit_set(const struct starting *s, __rlimit_resource_t what, uint64
 		give_up(s->end, "limits");
 }
 
-/* Where there are no control groups, rlimits stand in: RLIMIT_DATA counts what Go maps in arenas of 64 MiB, so one arena is
- * added to the limit; never RLIMIT_AS, under which Go does not start. */
+/* Where there are no control groups, rlimits stand in: RLIMIT_DATA counts what Go maps in arenas of
+ * 64 MiB, so one arena is added to the limit; never RLIMIT_AS, under which Go does not start. */
 static void limits_apply(const struct starting *s)
 {
 	const struct jail_limits *limits = &s->plan->limits[s->kind];
@@ -134,8 +143,10 @@ static void limits_apply(const struct starting *s)
 
 static void identity_drop(const struct starting *s)
 {
-	(void)setgroups(0, NULL); /* refused where the user namespace forbids it; the groups then mean nothing inside */
-	if (setresgid(JAIL_UID, JAIL_UID, JAIL_UID) < 0 || setresuid(JAIL_UID, JAIL_UID, JAIL_UID) < 0)
+	(void)setgroups(0, NULL); /* refused where the user namespace forbids it; the groups then
+				     mean nothing inside */
+	if (setresgid(JAIL_UID, JAIL_UID, JAIL_UID) < 0 ||
+		setresuid(JAIL_UID, JAIL_UID, JAIL_UID) < 0)
 		give_up(s->end, "uid");
 	capabilities_drop(s);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -152,7 +163,8 @@ static void fd_place(const struct starting *s, int from, int to)
 		give_up(s->end, "descriptors");
 }
 
-/* In the vforked child: descriptors 0 to 4, the filter, exec. Shares memory with the stub until exec. */
+/* In the vforked child: descriptors 0 to 4, the filter, exec. Shares memory with the stub until
+ * exec. */
 static _Noreturn void program_exec(const struct starting *s)
 {
 	static char *const exec_argv[] = {"call", NULL};
@@ -161,7 +173,8 @@ static _Noreturn void program_exec(const struct starting *s)
 	static char *const seed_argv[] = {"tool", "seed", NULL};
 	static char *const *const argv[JAIL_KINDS] = {exec_argv, build_argv, fetch_argv, seed_argv};
 	/* The jailer keeps 0 to 9 for itself, so that no source is overwritten by a target. */
-	/* An execution jail opens its own: flags and owners set on a shared one would be the next call's too. */
+	/* An execution jail opens its own: flags and owners set on a shared one would be the next
+	 * call's too. */
 	int own = s->kind == JAIL_EXEC ? open("/dev/null", O_RDONLY) : s->fds[JAIL_STDIN];
 	fd_place(s, own, 0);
 	fd_place(s, s->fds[JAIL_STDOUT], 1);
@@ -181,13 +194,15 @@ static _Noreturn void program_exec(const struct starting *s)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, &linux_filters[s->kind], 0, 0) < 0)
 		give_up(s->end, "seccomp");
-	(void)syscall(SYS_execveat, program, "", argv[s->kind], s->plan->environment[s->kind], AT_EMPTY_PATH);
+	(void)syscall(SYS_execveat, program, "", argv[s->kind], s->plan->environment[s->kind],
+		AT_EMPTY_PATH);
 	give_up(s->end, "exec");
 }
 
 static void signals_reset(void)
 {
-	/* SIGPIPE may be ignored and SIGCHLD blocked in the jailer: the program must not inherit either. */
+	/* SIGPIPE may be ignored and SIGCHLD blocked in the jailer: the program must not inherit
+	 * either. */
 	(void)signal(SIGPIPE, SIG_DFL);
 }
 
@@ -199,13 +214,15 @@ static _Noreturn void stub_run(const struct starting *s)
 		give_up(s->end, "chdir");
 	limits_apply(s);
 	identity_drop(s);
-	/* vfork: CLONE_VM | CLONE_VFORK does not depend on our size. The child only execs or _exits. */
+	/* vfork: CLONE_VM | CLONE_VFORK does not depend on our size. The child only execs or
+	 * _exits. */
 	pid_t program = vfork();
 	if (program == 0)
 		program_exec(s);
 	if (program < 0)
 		give_up(s->end, "vfork");
-	/* Nothing of the jail's descriptors may stay open here: their readers wait for end of file. */
+	/* Nothing of the jail's descriptors may stay open here: their readers wait for end of file.
+	 */
 	(void)syscall(SYS_close_range, 0U, ~0U, 0);
 	for (;;) {
 		int status = 0;
@@ -225,9 +242,11 @@ static _Noreturn void stub_run(const struct starting *s)
 }
 
 pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end, struct fault *f)
+	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
+	struct fault *f)
 {
-	const struct starting s = {.plan = plan, .kind = kind, .parts = parts, .fds = fds, .end = end};
+	const struct starting s = {
+		.plan = plan, .kind = kind, .parts = parts, .fds = fds, .end = end};
 	struct clone_args args = {
 		.flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
 		.exit_signal = SIGCHLD,

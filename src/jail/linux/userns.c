@@ -1,7 +1,8 @@
 /*
- * How an ordinary user becomes root of a user namespace, in which jails are then made just as real root makes them. The
- * user's own uid becomes 0 there; with a range in /etc/subuid and newuidmap(1) jails get uids of their own,
- * without it they all run as the user (still in namespaces apart from each other). user_namespaces(7), subuid(5).
+ * How an ordinary user becomes root of a user namespace, in which jails are then made just as real
+ * root makes them. The user's own uid becomes 0 there; with a range in /etc/subuid and newuidmap(1)
+ * jails get uids of their own, without it they all run as the user (still in namespaces apart from
+ * each other). user_namespaces(7), subuid(5).
  */
 
 #include "jail/linux/linux.h"
@@ -31,7 +32,8 @@ static struct range range_find(const char *file, const char *name, uid_t uid)
 	(void)snprintf(number, sizeof(number), "%u", (unsigned)uid);
 	defer_free char *text = fs_read(file, 1 << 20, NULL, NULL);
 	char *save = NULL;
-	for (char *line = text != NULL ? strtok_r(text, "\n", &save) : NULL; line != NULL; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = text != NULL ? strtok_r(text, "\n", &save) : NULL; line != NULL;
+		line = strtok_r(NULL, "\n", &save)) {
 		char *first = strchr(line, ':');
 		if (first == NULL)
 			continue;
@@ -53,7 +55,8 @@ static int helper_map(const char *helper, pid_t pid, unsigned id, const struct r
 	(void)snprintf(first, sizeof(first), "%u", r->first);
 	(void)snprintf(count, sizeof(count), "%u", r->count);
 	defer_free char *path = proc_find(helper);
-	char *const argv[] = {path, who, (char *)"0", own, (char *)"1", (char *)"1", first, count, NULL};
+	char *const argv[] = {
+		path, who, (char *)"0", own, (char *)"1", (char *)"1", first, count, NULL};
 	const struct proc_spec spec = {.argv = argv, .env = environ};
 	return path != NULL ? proc_run(&spec, NULL, NULL) : -1;
 }
@@ -71,7 +74,8 @@ static int range_map(const struct range *uids, const struct range *gids, struct 
 	if (child == 0) {
 		char c;
 		(void)close(go[1]);
-		_exit(read(go[0], &c, 1) != 1 || helper_map("newuidmap", us, uid, uids) < 0 || helper_map("newgidmap", us, gid, gids) < 0);
+		_exit(read(go[0], &c, 1) != 1 || helper_map("newuidmap", us, uid, uids) < 0 ||
+			helper_map("newgidmap", us, gid, gids) < 0);
 	}
 	(void)close(go[0]);
 	int status = -1;
@@ -82,8 +86,11 @@ static int range_map(const struct range *uids, const struct range *gids, struct 
 	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	if (unshared < 0)
-		return fault_set(f, FAULT_PLATFORM, error, "user namespaces are not to be had for an ordinary user here");
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : fault_set(f, FAULT_PLATFORM, 0, "newuidmap or newgidmap failed");
+		return fault_set(f, FAULT_PLATFORM, error,
+			"user namespaces are not to be had for an ordinary user here");
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0
+		       ? 0
+		       : fault_set(f, FAULT_PLATFORM, 0, "newuidmap or newgidmap failed");
 }
 
 static int own_map(struct fault *f)
@@ -92,8 +99,10 @@ static int own_map(struct fault *f)
 	(void)snprintf(uids, sizeof(uids), "0 %u 1", (unsigned)geteuid());
 	(void)snprintf(gids, sizeof(gids), "0 %u 1", (unsigned)getegid());
 	if (unshare(CLONE_NEWUSER) < 0)
-		return fault_set(f, FAULT_PLATFORM, errno, "user namespaces are not to be had for an ordinary user here");
-	if (fs_poke("/proc/self/uid_map", uids) < 0 || fs_poke("/proc/self/setgroups", "deny") < 0 ||
+		return fault_set(f, FAULT_PLATFORM, errno,
+			"user namespaces are not to be had for an ordinary user here");
+	if (fs_poke("/proc/self/uid_map", uids) < 0 ||
+		fs_poke("/proc/self/setgroups", "deny") < 0 ||
 		fs_poke("/proc/self/gid_map", gids) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "map our own uid");
 	return 0;
@@ -110,6 +119,7 @@ int userns_enter(struct jail_plan *plan, struct fault *f)
 	struct range gids = range_find("/etc/subgid", name, geteuid());
 	defer_free char *helper = proc_find("newuidmap");
 	/* Slots have the uids 1000 and up of the range. */
-	plan->uids_apart = helper != NULL && uids.count >= plan->slots + 1001 && gids.count >= plan->slots + 1001;
+	plan->uids_apart = helper != NULL && uids.count >= plan->slots + 1001 &&
+			   gids.count >= plan->slots + 1001;
 	return plan->uids_apart ? range_map(&uids, &gids, f) : own_map(f);
 }
