@@ -99,11 +99,13 @@ static int tcp_listen(struct node *n, struct fault *f)
 	if (!ok)
 		return fault_set(
 			f, FAULT_PLATFORM, errno, "listen on %s port %s", n->config.listen, port);
-	unsigned actual = own.ss_family == AF_INET6
-				  ? ntohs(((struct sockaddr_in6 *)&own)->sin6_port)
-				  : ntohs(((struct sockaddr_in *)&own)->sin_port);
+	char actual[8];
+	if (getnameinfo((struct sockaddr *)&own, len, NULL, 0, actual, sizeof(actual),
+		    NI_NUMERICSERV) != 0)
+		return fault_set(
+			f, FAULT_PLATFORM, 0, "the port of %s cannot be told", n->config.listen);
 	bool six = strchr(n->config.listen, ':') != NULL;
-	(void)snprintf(n->address, sizeof(n->address), "http://%s%.100s%s:%u", six ? "[" : "",
+	(void)snprintf(n->address, sizeof(n->address), "http://%s%.100s%s:%s", six ? "[" : "",
 		n->config.listen, six ? "]" : "", actual);
 	return defer_take(&fd);
 }
