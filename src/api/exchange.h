@@ -39,3 +39,7 @@ void function_gone(struct api *api, struct http_exchange *x);
 /* Text for JSON: what is not UTF-8 becomes U+FFFD. *clean says whether nothing was replaced. The
  * caller frees. */
 char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean);
+
+/* The text of a top-level member's value in `text`, an object that jansson has found valid; NULL
+ * where there is none of that name (or its name is written with escapes). */
+const char *raw_member(const char *text, size_t len, const char *name, size_t *value_len);

@@ -98,8 +98,20 @@ static bool is_identifier(const char *name)
 	return true;
 }
 
+/* Kept as the text that came: numbers stay what they are, and a tree of a million small values
+ * would take eighty times the room. */
+static char *args_text(const struct http_exchange *x, const json_t *args)
+{
+	size_t len;
+	size_t body_len;
+	const char *body = http_body(x, &body_len);
+	const char *text = raw_member(body, body_len, "args", &len);
+	return text != NULL ? mem_strndup(text, len) : json_dumps(args, JSON_COMPACT);
+}
+
 /* call, or function with args. */
-static int what_read(const json_t *body, struct invoke_request *r, struct fault *f)
+static int what_read(
+	struct http_exchange *x, const json_t *body, struct invoke_request *r, struct fault *f)
 {
 	const char *call = text_field(body, "call", "a string such as \"Encode(100.1, 80.9)\"", f);
 	const char *function =
@@ -120,9 +132,8 @@ static int what_read(const json_t *body, struct invoke_request *r, struct fault 
 			"function must be a Go identifier such as \"Encode\"");
 	r->call = call != NULL ? mem_strdup(call) : NULL;
 	r->function = function != NULL ? mem_strdup(function) : NULL;
-	/* Kept as text: a tree of a million small values takes eighty times the room. */
 	if (function != NULL)
-		r->args = args != NULL ? json_dumps(args, JSON_COMPACT) : mem_strdup("[]");
+		r->args = args != NULL ? args_text(x, args) : mem_strdup("[]");
 	return 0;
 }
 
@@ -160,7 +171,8 @@ static int request_read(struct http_exchange *x, struct invoke_request *r, struc
 	if (len == 0)
 		return fault_code(f, FAULT_INPUT, "body_missing",
 			"the body must be a JSON object with url and call");
-	json_t *body = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	json_t *body = json_loadb(text, len,
+		JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
 	if (body == NULL)
 		return fault_code(f, FAULT_INPUT,
 			json_error_code(&error) == json_error_duplicate_key  ? "duplicate_key"
@@ -181,7 +193,7 @@ static int request_read(struct http_exchange *x, struct invoke_request *r, struc
 			(void)fault_code(f, FAULT_INPUT, "url_missing",
 				"url is missing: give a Go import path such as \"strings\"");
 		if (f->kind == FAULT_NONE && resolve_parse(&r->resolve, url, version, f) == 0 &&
-			what_read(body, r, f) == 0)
+			what_read(x, body, r, f) == 0)
 			read = options_read(body, r, f);
 	}
 	json_decref(body);
@@ -224,21 +236,44 @@ static void text_set(json_t *to, const char *name, const char *data, size_t len)
 	(void)json_object_set_new(to, key, json_string_nocheck(encoded));
 }
 
+/* "results" and "error" as the driver wrote them. The function can write frames too, so only these
+ * are taken, and only of their shape; a program that ended by itself with status 0 has none. */
+static void results_put(struct buf *out, const struct pool_result *r)
+{
+	json_t *said = r->text_len == 0 ? NULL
+					: json_loadb(r->text, r->text_len,
+						  JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	const json_t *error = json_object_get(said, "error");
+	size_t len;
+	const char *results = json_is_array(json_object_get(said, "results"))
+				      ? raw_member(r->text, r->text_len, "results", &len)
+				      : NULL;
+	buf_puts(out, ",\"results\":");
+	buf_append(out, results != NULL ? results : "[]", results != NULL ? len : 2);
+	const char *text =
+		json_is_string(error) ? raw_member(r->text, r->text_len, "error", &len) : NULL;
+	buf_puts(out, ",\"error\":");
+	buf_append(out, text != NULL ? text : "null", text != NULL ? len : 4);
+	json_decref(said);
+}
+
 static void value_respond(struct pending *p, const struct pool_result *r)
 {
+	defer_buf struct buf out = {0};
 	json_t *body = json_object();
-	json_t *said = p->json && r->text_len > 0
-			       ? json_loadb(r->text, r->text_len, JSON_ALLOW_NUL, NULL)
-			       : NULL;
-	/* The function can write frames too: only what a result may have is taken from one. */
-	(void)json_object_set(body, "results", json_object_get(said, "results"));
-	(void)json_object_set(body, "error", json_object_get(said, "error"));
-	json_decref(said);
 	(void)json_object_set_new(body, "timestamp", json_integer((json_int_t)time(NULL)));
 	text_set(body, "data", r->out, r->out_len);
 	if (r->err_len > 0)
 		text_set(body, "stderr", r->err, r->err_len);
-	json_respond(p->x, 200, body);
+	defer_free char *text = json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	if (text == NULL)
+		text = mem_strdup("{}");
+	buf_append(&out, text, strlen(text) - 1);
+	if (p->json)
+		results_put(&out, r);
+	buf_putc(&out, '}');
+	http_respond(p->x, 200, "application/json", out.data, out.len);
 }
 
 /* How each end of a function is told; what it did is never 5xx. */

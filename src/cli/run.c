@@ -20,7 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static size_t body_take(char *data, size_t size, size_t count, void *ctx)
@@ -105,6 +107,8 @@ static pid_t own_start(struct node *n, struct fault *f)
 	pid_t pid = fork();
 	if (pid == 0) {
 		(void)close(ready[0]);
+		(void)prctl(
+			PR_SET_PDEATHSIG, SIGTERM); /* who is interrupted leaves no server behind */
 		_exit(supervisor_run(n, ready[1]));
 	}
 	(void)close(ready[1]);
@@ -139,21 +143,42 @@ static int run_with_own(struct node *n, const char *request)
 	return result;
 }
 
-static int run_with_running(struct node *n, const char *request)
+/* -1: it does not answer, being about to start or to stop. */
+static int run_with_running(struct node *n, const char *request, struct fault *f)
 {
-	struct fault f = {0};
 	struct buf answer = {0};
-	long status = post(n->state, request, &answer, &f);
-	int result = status < 0 ? cli_fail(NULL, &f) : answer_print(status, &answer);
+	long status = post(n->state, request, &answer, f);
+	int result = status < 0 ? -1 : answer_print(status, &answer);
 	buf_finish(&answer);
 	return result;
 }
 
+/* By our own server where the state is free, else by the one that has it; which may change under
+ * our hands. */
+static int run(const char *config_path, const char *request)
+{
+	struct fault f = {0};
+	for (int tries = 0; tries < 600; tries++) {
+		struct node n;
+		struct buf faults = {0};
+		int result = -1;
+		if (node_open(&n, config_path, &faults, &f) == 0)
+			result = run_with_own(&n, request);
+		else if (f.kind == FAULT_CONFLICT)
+			result = run_with_running(&n, request, &f);
+		else
+			result = cli_fail(&faults, &f);
+		buf_finish(&faults);
+		if (result >= 0)
+			return result;
+		node_close(&n);
+		(void)nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+	}
+	return cli_fail(NULL, &f);
+}
+
 int cli_run(const struct cli *cli)
 {
-	struct node n;
-	struct buf faults = {0};
-	struct fault f = {0};
 	if (cli->argc != 3) {
 		(void)fprintf(stderr, "usage: sky-island [-c CONFIG] run URL CALL\n");
 		return EXIT_USE;
@@ -165,13 +190,5 @@ int cli_run(const struct cli *cli)
 	}
 	defer_free char *request = json_dumps(body, JSON_COMPACT);
 	json_decref(body);
-	int result;
-	if (node_open(&n, cli->config_path, &faults, &f) == 0)
-		result = run_with_own(&n, request);
-	else if (f.kind == FAULT_CONFLICT)
-		result = run_with_running(&n, request);
-	else
-		result = cli_fail(&faults, &f);
-	buf_finish(&faults);
-	return result;
+	return run(cli->config_path, request);
 }

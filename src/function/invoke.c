@@ -144,7 +144,8 @@ static void build_ended(struct invocation *i, struct artifact *artifact, const j
 	const struct fault *f)
 {
 	i->artifact_wait = NULL;
-	i->build_ns += clock_mono_ns() - i->since_ns;
+	if (report != NULL || artifact == NULL) /* else it was there */
+		i->build_ns += clock_mono_ns() - i->since_ns;
 	if (report != NULL)
 		i->built = true;
 	if (i->as_expression && i->request.call == NULL &&
@@ -230,7 +231,8 @@ static void fetched(void *ctx, struct source *source, const json_t *report, cons
 	struct invocation *i = ctx;
 	enter(i);
 	i->source_wait = NULL;
-	i->fetch_ns = clock_mono_ns() - i->since_ns;
+	if (report != NULL || source == NULL)
+		i->fetch_ns = clock_mono_ns() - i->since_ns;
 	i->source = source;
 	if (source != NULL)
 		build_next(i);

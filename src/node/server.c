@@ -34,6 +34,7 @@ struct server {
 	uv_timer_t drained;
 	int control_fd;
 	bool draining;
+	unsigned quiet; /* looks that found nothing to wait for */
 };
 
 static uint64_t ms_of(int64_t ns)
@@ -44,11 +45,16 @@ static uint64_t ms_of(int64_t ns)
 static void drained_check(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
-	if (http_server_open_exchanges(s->http) + http_server_open_exchanges(s->local) == 0)
+	/* Twice none: what was answered last is on its way then. */
+	s->quiet = http_server_open_exchanges(s->http) + http_server_open_exchanges(s->local) == 0
+			   ? s->quiet + 1
+			   : 0;
+	if (s->quiet > 1)
 		uv_stop(&s->loop);
 }
 
-/* First SIGTERM: no new calls, those that run end. The second comes as SIGKILL from the supervisor.
+/* First SIGTERM: those that run end, new calls are still heard, and told 503. The second comes as
+ * SIGKILL from the supervisor.
  */
 static void on_terminate(uv_signal_t *handle, int number)
 {
@@ -59,8 +65,6 @@ static void on_terminate(uv_signal_t *handle, int number)
 	s->draining = true;
 	api_drain(s->api);
 	pool_drain(s->pool);
-	http_server_drain(s->http);
-	http_server_drain(s->local);
 	(void)uv_timer_start(&s->drained, drained_check, 0, 20);
 }
 
@@ -134,8 +138,8 @@ static void api_open(struct server *s)
 	const struct sources_setup sources = {
 		.loop = &s->loop,
 		.tools = s->tools,
-		.state = n->state,
-		.toolchain = n->plan.toolchain,
+		.state = ".",
+		.toolchain = n->plan.toolchain + strlen(n->state) + 1,
 		.go_version = n->go_version,
 		.expires_ms = ms_of(n->config.cache_default_expiration),
 		.bytes_max = (uint64_t)1 << 30,
@@ -144,7 +148,7 @@ static void api_open(struct server *s)
 		.loop = &s->loop,
 		.tools = s->tools,
 		.pool = s->pool,
-		.state = n->state,
+		.state = ".",
 		.cgo = n->config.cgo,
 		.bytes_max = n->config.cache_max,
 		.unused_ms = ms_of(n->config.cache_purge_after),
@@ -186,6 +190,12 @@ static int signals_watch(struct server *s)
 	return uv_signal_start(&s->terminate, on_terminate, SIGTERM);
 }
 
+/* All its paths are relative to the state directory, which may lie where only root may go. */
+static int state_enter(const struct node *n, struct fault *f)
+{
+	return chdir(n->state) < 0 ? fault_set(f, FAULT_PLATFORM, errno, "enter %s", n->state) : 0;
+}
+
 /* Nothing of root's stays: the supervisor bound the listeners, the jailers do the rest. */
 static int privileges_drop(const struct node *n, struct fault *f)
 {
@@ -208,7 +218,7 @@ static int privileges_drop(const struct node *n, struct fault *f)
 
 static int server_open(struct server *s, const int *jailers, unsigned count, struct fault *f)
 {
-	if (privileges_drop(s->node, f) < 0)
+	if (state_enter(s->node, f) < 0 || privileges_drop(s->node, f) < 0)
 		return -1;
 	json_object_seed(0);
 	if (uv_loop_init(&s->loop) < 0)

@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -114,6 +115,7 @@ def main():
         print("skip  all: these tests need root\n0 passed, 0 failed, 0 skipped")
         return 77
     faulthandler.enable()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as ^C: the servers are stopped then too
     sky.work = tempfile.mkdtemp(prefix="sky-system-")
     os.chmod(sky.work, 0o755)
     sky.template = os.path.join(sky.work, "template")
@@ -127,7 +129,12 @@ def main():
         loader = unittest.defaultTestLoader
         suite = unittest.TestSuite(chosen([loader.loadTestsFromModule(importlib.import_module(n)) for n in names], given.patterns))
         suite.run(result)
+    except KeyboardInterrupt:
+        print("interrupted")
+        result.bad.add("interrupted")
     finally:
+        for own in sky.everyone:
+            own.close()
         if given.keep:
             print("kept  " + sky.work)
         else:

@@ -21,6 +21,7 @@ WAIT = 10  # seconds until a test that waits for an event gives up
 binary = None  # the program under test
 template = None  # a prepared state directory, which tests only copy
 work = None  # where all that tests make lies
+everyone = []  # each Sky that was started
 
 
 class Skip(Exception):
@@ -177,6 +178,7 @@ class Sky:
             self.process = subprocess.Popen([binary, "-c", self.config_path], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=self.environment, cwd="/")
         self.started.append(self.process)
+        everyone.append(self)
         return self
 
     def start(self):

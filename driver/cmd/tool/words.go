@@ -53,6 +53,8 @@ var sayings = []saying{
 	{regexp.MustCompile(`import "\S+" is a program`), (*fetcher).packageMain},
 	{regexp.MustCompile(`disallowed version string`), (*fetcher).badVersion},
 	{regexp.MustCompile(`malformed (module|import) path`), (*fetcher).badPackage},
+	{regexp.MustCompile(`no required module provides package`), (*fetcher).noPackageThere},
+	{regexp.MustCompile(`(?m)pattern .*: (invalid pattern syntax|no matching files found|cannot embed .*)$`), (*fetcher).badEmbed},
 	{regexp.MustCompile(`: (404|410) `), (*fetcher).notFound},
 	{regexp.MustCompile(`(?i)module lookup disabled|dial tcp|connection refused|connection reset|no such host|i/o timeout|TLS handshake|x509|proxyconnect|unexpected EOF|network is unreachable|Client\.Timeout|: (401|407|408|429|5\d\d) |: EOF`), (*fetcher).unreachable},
 	{regexp.MustCompile(`: (400|403) |not found|no such file or directory|unknown revision|no matching versions|unrecognized import path|invalid version`), (*fetcher).notFound},
@@ -75,6 +77,14 @@ func (f *fetcher) explain(words string, err error) error {
 func (f *fetcher) checksumMismatch(_ []string, words string) *problem {
 	return fail("checksum_mismatch", faultUpstream,
 		"what the source sent is not what the checksum database knows: it was changed after it was published. Nothing was used. %s", words)
+}
+
+func (f *fetcher) noPackageThere(_ []string, _ string) *problem {
+	return fail("package_not_found", faultNotFound, "the module is there, but it has no package %s: name one of its packages", f.request.Package)
+}
+
+func (f *fetcher) badEmbed(_ []string, words string) *problem {
+	return fail("compile_error", faultFunction, "%s", words)
 }
 
 func (f *fetcher) goTooNew(match []string, words string) *problem {

@@ -274,8 +274,12 @@ static int shared_inode_rules(scmp_filter_ctx filter)
 static int memory_rules(scmp_filter_ctx filter, enum jail_kind kind)
 {
 	static const char *const all[] = {"mmap", "memfd_create"};
-	if (kind != JAIL_EXEC || linux_cgroups.version != 0)
+	/* A file in memory could be run (execveat must be allowed for the artifact itself); what
+	 * lies in /tmp cannot. */
+	if (kind != JAIL_EXEC)
 		return allow(filter, all, 2);
+	if (linux_cgroups.version != 0)
+		return allow(filter, all, 1);
 	return allow_masked(filter, "mmap", 3, MAP_SHARED | MAP_GROWSDOWN);
 }
 
@@ -350,6 +354,9 @@ static int kind_prepare(enum jail_kind kind)
 	if (filter == NULL)
 		return -1;
 	int failed = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	/* System calls by another table, 32 bits or x32: the whole program ends, not the thread
+	 * alone. */
+	failed |= seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	failed |= allow(filter, common, sizeof(common) / sizeof(common[0]));
 	failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	failed |= ioctl_rules(filter);

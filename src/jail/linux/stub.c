@@ -35,6 +35,7 @@ struct starting {
 	const struct jail_parts *parts;
 	const int *fds;
 	struct jail_end *end;
+	int nothing; /* an execution jail's own stdin, else -1 */
 };
 
 static _Noreturn void give_up(struct jail_end *end, const char *step)
@@ -173,10 +174,7 @@ static _Noreturn void program_exec(const struct starting *s)
 	static char *const seed_argv[] = {"tool", "seed", NULL};
 	static char *const *const argv[JAIL_KINDS] = {exec_argv, build_argv, fetch_argv, seed_argv};
 	/* The jailer keeps 0 to 9 for itself, so that no source is overwritten by a target. */
-	/* An execution jail opens its own: flags and owners set on a shared one would be the next
-	 * call's too. */
-	int own = s->kind == JAIL_EXEC ? open("/dev/null", O_RDONLY) : s->fds[JAIL_STDIN];
-	fd_place(s, own, 0);
+	fd_place(s, s->nothing >= 0 ? s->nothing : s->fds[JAIL_STDIN], 0);
 	fd_place(s, s->fds[JAIL_STDOUT], 1);
 	fd_place(s, s->fds[JAIL_STDERR], 2);
 	fd_place(s, s->fds[JAIL_CONTROL], 3);
@@ -206,8 +204,11 @@ static void signals_reset(void)
 	(void)signal(SIGPIPE, SIG_DFL);
 }
 
-static _Noreturn void stub_run(const struct starting *s)
+static _Noreturn void stub_run(struct starting *s)
 {
+	/* Its own /dev/null: flags and owners set on a shared one would be the next call's too.
+	 * Before the limit on descriptors. */
+	s->nothing = s->kind == JAIL_EXEC ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
 	signals_reset();
 	spaces_enter(s);
 	if (chdir("/tmp") < 0)
@@ -245,8 +246,7 @@ pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kin
 	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
 	struct fault *f)
 {
-	const struct starting s = {
-		.plan = plan, .kind = kind, .parts = parts, .fds = fds, .end = end};
+	struct starting s = {.plan = plan, .kind = kind, .parts = parts, .fds = fds, .end = end};
 	struct clone_args args = {
 		.flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
 		.exit_signal = SIGCHLD,
