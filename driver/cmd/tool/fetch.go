@@ -213,6 +213,20 @@ func checkVersion(version string) error {
 	return nil
 }
 
+// nearestFetched names packages of the module of the package's own path, whatever its version.
+func (f *fetcher) nearestFetched() []string {
+	above := filepath.Join(filepath.Dir(f.tree), "go/pkg/mod", filepath.FromSlash(escape(f.request.Package)))
+	for _, dir := range globbed(above + "@*") {
+		return f.nearestPackages(f.request.Package, strings.TrimPrefix(dir, above+"@"))
+	}
+	return nil
+}
+
+func globbed(pattern string) []string {
+	found, _ := filepath.Glob(pattern)
+	return found
+}
+
 // nearestPackages names packages of a module that go has just downloaded.
 func (f *fetcher) nearestPackages(module, version string) []string {
 	root := filepath.Join(filepath.Dir(f.tree), "go/pkg/mod", filepath.FromSlash(escape(module)+"@"+escape(version)))

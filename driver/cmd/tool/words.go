@@ -80,11 +80,13 @@ func (f *fetcher) checksumMismatch(_ []string, words string) *problem {
 }
 
 func (f *fetcher) noPackageThere(_ []string, _ string) *problem {
-	return fail("package_not_found", faultNotFound, "the module is there, but it has no package %s: name one of its packages", f.request.Package)
+	p := fail("package_not_found", faultNotFound, "the module is there, but it has no package %s: name one of its packages", f.request.Package)
+	p.Nearest = f.nearestFetched()
+	return p
 }
 
 func (f *fetcher) badEmbed(_ []string, words string) *problem {
-	return fail("compile_error", faultFunction, "%s", words)
+	return fail("compile_error", faultFunction, "a //go:embed of the package names what it may not: %s", words)
 }
 
 func (f *fetcher) goTooNew(match []string, words string) *problem {

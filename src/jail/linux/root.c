@@ -183,7 +183,8 @@ int root_enter(
 {
 	char root[4100];
 	int cache = -1;
-	(void)snprintf(root, sizeof(root), "%s/base", plan->state);
+	(void)snprintf(
+		root, sizeof(root), "%s/base%s", plan->state, kind == JAIL_EXEC ? "" : "-tools");
 	*step = "private mounts";
 	if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -1;
