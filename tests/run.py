@@ -6,13 +6,13 @@ and is shown where it fails; a suite that ends badly without a failed test is a 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -128,28 +128,32 @@ def meson_functions(build):
 # ---- suites ----
 
 
+def end(process):
+    """Ends all processes of a suite: asked first, since it has jails to clear."""
+    for number, seconds in ((signal.SIGINT, 20), (signal.SIGKILL, None)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+
+
 def execute(command, seconds, log, **options):
-    """The status, what is wrong with it, and what was written; after so many seconds all its processes are ended."""
+    """The status, what is wrong with it, and what was written; after so many seconds it is ended."""
+    late = False
     with open(log, "w", encoding="utf-8") as f:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT, start_new_session=True,
                                    **options)
-        late = threading.Event()
-
-        def end():
-            late.set()
-            os.killpg(process.pid, signal.SIGKILL)
-
-        timer = threading.Timer(seconds, end)
-        timer.start()
         try:
-            status = process.wait()
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            late = True
         finally:
-            timer.cancel()
+            end(process)
     with open(log, encoding="utf-8", errors="replace") as f:
         output = f.read()
-    if late.is_set():
-        return status, f"was ended after {seconds} s", output
-    return status, f"ended with status {status}" if status else "", output
+    if late:
+        return process.returncode, f"was ended after {seconds} s", output
+    return process.returncode, f"ended with status {process.returncode}" if process.returncode else "", output
 
 
 def suite(name, command, read, seconds, show=print, **options):
@@ -267,6 +271,7 @@ def main():
             parser.error(f"there is no part {part}; there are: all {' '.join(known)}")
     names = [*USUAL, "fuzz"] if "all" in options.parts else list(dict.fromkeys(options.parts))
     os.makedirs(WORK, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     tally = Parts(options.build, names).run()
     for reason in dict.fromkeys(tally.reasons):
         print("skipped:", reason)
