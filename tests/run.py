@@ -227,7 +227,7 @@ class Parts:
             "PATH": os.pathsep.join([*self.go(), os.environ["PATH"]]), "GOTOOLCHAIN": "local", "GOFLAGS": "-modcacherw",
             "GOPATH": GO, "GOCACHE": os.path.join(GO, "cache"), "XDG_CONFIG_HOME": GO, "SKY_CALLDUMP": self.made("calldump"),
         }
-        return suite("driver", ["go", "test", "-count=1", "-json", "./..."], read_go, 400, show=show_go,
+        return suite("driver", ["go", "test", "-count=1", "-json", "./..."], read_go, 900, show=show_go,
                      cwd=os.path.join(TOP, "driver"), env=environment)
 
     def http(self):
@@ -242,7 +242,7 @@ class Parts:
         temporary = os.path.join(WORK, "tmp")
         os.makedirs(temporary, exist_ok=True)
         # What the program keeps until its end is no leak; jails are started and errors found with sanitizers as without.
-        return suite("system", [sys.executable, path, "--binary", self.binary, "--state", self.state], read_closing, 400,
+        return suite("system", [sys.executable, path, "--binary", self.binary, "--state", self.state], read_closing, 900,
                      env={**os.environ, "TMPDIR": temporary, "ASAN_OPTIONS": "detect_leaks=0"})
 
     def fuzz(self):
@@ -280,4 +280,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
