@@ -105,7 +105,6 @@ static void pool_check_range(
 	struct pool_numbers n = {ip4_number(pool->start_addr), ip4_number(pool->end_addr),
 		ip4_number(pool->mask), pool->gateway == NULL ? 0 : ip4_number(pool->gateway)};
 	uint32_t network = n.start & n.mask;
-	defer_free char *reserved = NULL;
 	if (!unicast(n.start))
 		complain_member(r, path, "start_addr", pool->start_addr,
 			"a unicast address beyond loopback");

@@ -33,6 +33,21 @@ char *node_path(const struct node *n, const char *format, ...)
 	return path;
 }
 
+void node_go_settings(const struct node *n, char *settings[NODE_GO_SETTINGS])
+{
+	const char *given = getenv("GOENV");
+	const char *xdg = getenv("XDG_CONFIG_HOME");
+	const char *home = getenv("HOME");
+	if (given != NULL)
+		settings[0] = mem_printf("GOENV=%s", given);
+	else if (xdg != NULL)
+		settings[0] = mem_printf("GOENV=%s/go/env", xdg);
+	else
+		settings[0] = mem_printf("GOENV=%s/.config/go/env", home != NULL ? home : "");
+	settings[1] = mem_printf("XDG_CONFIG_HOME=%s/private", n->state);
+	settings[2] = mem_printf("GOPATH=%s/private/go", n->state);
+}
+
 /* Kernel objects are named for the state directory, so that two Sky Islands on a host keep apart.
  */
 static char *instance_name(const char *state)

@@ -46,6 +46,11 @@ void node_close(struct node *n);
 char *node_path(const struct node *n, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* For a `go` run outside jails: the user's settings are read, but what Go writes of its own
+ * (telemetry, checksums seen) stays in the state directory. NAME=VALUE each; the caller frees. */
+enum { NODE_GO_SETTINGS = 3 };
+void node_go_settings(const struct node *n, char *settings[NODE_GO_SETTINGS]);
+
 /* prepare.c: makes what jails need, in steps, each done only where it is not done yet. `loud`:
  * progress on stderr. */
 int node_prepare(struct node *n, bool loud, struct fault *f);

@@ -44,14 +44,20 @@ static json_t *go_env_read(const struct node *n)
 	defer_free char *root = mem_printf("GOROOT=%s", n->plan.toolchain);
 	defer_free char *home =
 		mem_printf("HOME=%s", getenv("HOME") != NULL ? getenv("HOME") : "/nonexistent");
-	char *const env[] = {root, home, (char *)"GOTOOLCHAIN=local", NULL};
+	char *kept[NODE_GO_SETTINGS];
+	node_go_settings(n, kept);
+	char *const env[] = {
+		root, home, (char *)"GOTOOLCHAIN=local", kept[0], kept[1], kept[2], NULL};
 	char *const argv[] = {go, (char *)"env", (char *)"-json", (char *)"GOPROXY",
 		(char *)"GOSUMDB", (char *)"GOPRIVATE", (char *)"GONOPROXY", (char *)"GONOSUMDB",
 		NULL};
 	const struct proc_spec spec = {.argv = argv, .env = env, .dir = "/"};
 	defer_buf struct buf out = {0};
 	struct fault f = {0};
-	if (proc_run(&spec, &out, &f) < 0) {
+	int ran = proc_run(&spec, &out, &f);
+	for (size_t i = 0; i < NODE_GO_SETTINGS; i++)
+		free(kept[i]);
+	if (ran < 0) {
 		log_warn("go env: %s", f.text);
 		return NULL;
 	}

@@ -5,9 +5,9 @@
  *
  *   storage    the directories of the state
  *   toolchain  Go itself, as a module, checksum-verified by whatever `go` the host has
- *   base       the root that all jails share: /etc, empty places for mounts, CA certificates, time
- * zones tool       driver/cmd/tool, compiled cache      the standard library and the driver,
- * compiled, for builds to start from
+ *   base       the roots that jails share: /etc, places for mounts, CA certificates, time zones
+ *   tool       driver/cmd/tool, compiled
+ *   cache      the standard library and the driver, compiled, for builds to start from
  */
 
 #include "node/node.h"
@@ -102,13 +102,16 @@ static char **go_environment(const struct preparing *p, const char *const *more,
 		{"NO_PROXY", c->modules.no_proxy}, {"SSL_CERT_FILE", c->modules.ssl_cert_file}};
 	const size_t configured_count = sizeof(configured) / sizeof(configured[0]);
 	const size_t passed_count = sizeof(passed) / sizeof(passed[0]);
-	char **env = mem_zero(passed_count + configured_count + count + 2, sizeof(*env));
+	char **env = mem_zero(
+		passed_count + configured_count + count + NODE_GO_SETTINGS + 2, sizeof(*env));
 	size_t at = 0;
 	/* Go takes the first of two of a name: ours, then what is configured, then what the
 	 * environment says. */
 	env[at++] = mem_printf("TMPDIR=%s/private", p->node->state);
 	for (size_t i = 0; i < count; i++)
 		env[at++] = mem_strdup(more[i]);
+	node_go_settings(p->node, env + at);
+	at += NODE_GO_SETTINGS;
 	for (size_t i = 0; i < configured_count; i++) {
 		if (configured[i].value != NULL)
 			env[at++] = mem_printf("%s=%s", configured[i].name, configured[i].value);

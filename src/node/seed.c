@@ -30,7 +30,6 @@ static char *const seed_environment[] = {"PATH=/go/bin", "HOME=/tmp", "TMPDIR=/t
 
 static int seed_wait(pid_t pid, const struct jail_end *end, int words, struct fault *f)
 {
-	defer_buf struct buf text = {0};
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	char chunk[2048];
