@@ -19,7 +19,7 @@ import xml.etree.ElementTree as ElementTree
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(TOP, "build", "test")
 GO = os.path.join(TOP, "build", "go")
-USUAL = ["unit", "http", "system"]
+USUAL = ["unit", "driver", "http", "system"]
 NOT_YET = ["vm", "freebsd", "browser", "soak"]
 NOT_HERE = 77  # the status of a suite that cannot be run on this machine
 GO_LEAST = 26
@@ -137,46 +137,52 @@ def end(process):
             process.wait(seconds)
 
 
-def execute(command, seconds, log, **options):
-    """The status, what is wrong with it, and what was written; after so many seconds it is ended."""
-    late = False
-    with open(log, "w", encoding="utf-8") as f:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT, start_new_session=True,
-                                   **options)
+class Suite:
+    """A command that runs since it was made; finish() waits for it and counts."""
+
+    def __init__(self, name, command, read, seconds, show=print, **options):
+        print(f"{name}: {' '.join(os.path.relpath(w, TOP) if w.startswith(TOP) else w for w in command)}", flush=True)
+        self.name, self.read, self.seconds, self.show = name, read, seconds, show
+        self.log = os.path.join(WORK, name + ".log")
+        self.start = time.monotonic()
+        with open(self.log, "w", encoding="utf-8") as f:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT,
+                                            start_new_session=True, **options)
+
+    def wait(self):
+        """What is wrong with how it ended, and what was written; after its time it is ended."""
+        late = False
         try:
-            process.wait(seconds)
+            self.process.wait(self.seconds)
         except subprocess.TimeoutExpired:
             late = True
         finally:
-            end(process)
-    with open(log, encoding="utf-8", errors="replace") as f:
-        output = f.read()
-    if late:
-        return process.returncode, f"was ended after {seconds} s", output
-    return process.returncode, f"ended with status {process.returncode}" if process.returncode else "", output
+            end(self.process)
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            output = f.read()
+        if late:
+            return f"was ended after {self.seconds} s", output
+        return f"ended with status {self.process.returncode}" if self.process.returncode else "", output
 
-
-def suite(name, command, read, seconds, show=print, **options):
-    print(f"{name}: {' '.join(os.path.relpath(w, TOP) if w.startswith(TOP) else w for w in command)}", flush=True)
-    start = time.monotonic()
-    status, wrong, output = execute(command, seconds, os.path.join(WORK, name + ".log"), **options)
-    try:
-        tally = read(output)
-    except (OSError, ElementTree.ParseError) as e:
-        tally, wrong = Tally(), f"no results: {e}"
-    if wrong and tally.failed == 0 and status != NOT_HERE:
-        tally.failed = 1
-    elif tally.passed + tally.failed + tally.skipped == 0:
-        tally.failed, wrong = 1, "ran no tests"
-    if tally.failed:
-        show(output)
-        print(f"{name}: {wrong or 'ended well'}")
-    print(f"{name}: {tally}, {time.monotonic() - start:.0f} s", flush=True)
-    return tally
+    def finish(self):
+        wrong, output = self.wait()
+        try:
+            tally = self.read(output)
+        except (OSError, ElementTree.ParseError) as e:
+            tally, wrong = Tally(), f"no results: {e}"
+        if wrong and tally.failed == 0 and self.process.returncode != NOT_HERE:
+            tally.failed = 1
+        elif tally.passed + tally.failed + tally.skipped == 0:
+            tally.failed, wrong = 1, "ran no tests"
+        if tally.failed:
+            self.show(output)
+            print(f"{self.name}: {wrong or 'ended well'}")
+        print(f"{self.name}: {tally}, {time.monotonic() - self.start:.0f} s", flush=True)
+        return tally
 
 
 class Parts:
-    """Each method is a part by its name."""
+    """Each method is a part by its name: it returns a suite that runs."""
 
     def __init__(self, build, names):
         self.build = os.path.abspath(build)
@@ -193,10 +199,12 @@ class Parts:
     def prepare(self):
         """Go and all else that jails need, of the tests' own; ./dev has written the configuration."""
         config = os.path.join(TOP, "build", "test.json")
-        _, wrong, output = execute([self.binary, "-c", config, "-i"], 300, os.path.join(WORK, "prepare.log"),
-                                   env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
-        if wrong:
-            raise SystemExit(f"{output}sky-island -i {wrong}")
+        with open(os.path.join(WORK, "prepare.log"), "w", encoding="utf-8") as log:
+            made = subprocess.run([self.binary, "-c", config, "-i"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=300,
+                                  env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}, check=False)
+        if made.returncode:
+            with open(log.name, encoding="utf-8", errors="replace") as log:
+                raise SystemExit(f"{log.read()}sky-island -i ended with status {made.returncode}")
 
     def go(self):
         """The directory of a `go` that is new enough, or none for the one on PATH."""
@@ -214,10 +222,7 @@ class Parts:
 
     def unit(self):
         read, show = meson_functions(self.build)
-        tally = suite("unit", ["meson", "test", "-C", self.build, "--no-rebuild", "--suite", "unit"], read, 200, show=show)
-        if not self.sanitized:  # which are of C only
-            tally.add(self.driver())
-        return tally
+        return Suite("unit", ["meson", "test", "-C", self.build, "--no-rebuild", "--suite", "unit"], read, 200, show=show)
 
     def driver(self):
         settings = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.environ.get("HOME", "/"), ".config")
@@ -227,26 +232,24 @@ class Parts:
             "PATH": os.pathsep.join([*self.go(), os.environ["PATH"]]), "GOTOOLCHAIN": "local", "GOFLAGS": "-modcacherw",
             "GOPATH": GO, "GOCACHE": os.path.join(GO, "cache"), "XDG_CONFIG_HOME": GO, "SKY_CALLDUMP": self.made("calldump"),
         }
-        return suite("driver", ["go", "test", "-count=1", "-json", "./..."], read_go, 900, show=show_go,
+        return Suite("driver", ["nice", "go", "test", "-count=1", "-json", "./..."], read_go, 900, show=show_go,
                      cwd=os.path.join(TOP, "driver"), env=environment)
 
     def http(self):
-        return suite("http", [sys.executable, os.path.join(TOP, "tests/http/test_http.py"), self.made("echo_server"), "-v"],
+        return Suite("http", [sys.executable, os.path.join(TOP, "tests/http/test_http.py"), self.made("echo_server"), "-v"],
                      read_unittest, 120)
 
     def system(self):
         path = os.path.join(TOP, "tests/system/run.py")
-        if not os.path.exists(path):
-            return self.missing("system")
         self.prepare()
         temporary = os.path.join(WORK, "tmp")
         os.makedirs(temporary, exist_ok=True)
         # What the program keeps until its end is no leak; jails are started and errors found with sanitizers as without.
-        return suite("system", [sys.executable, path, "--binary", self.binary, "--state", self.state], read_closing, 900,
+        return Suite("system", [sys.executable, path, "--binary", self.binary, "--state", self.state], read_closing, 900,
                      env={**os.environ, "TMPDIR": temporary, "ASAN_OPTIONS": "detect_leaks=0"})
 
     def fuzz(self):
-        return suite("fuzz", [os.path.join(TOP, "dev"), "fuzz"], read_closing, 900)
+        return Suite("fuzz", [os.path.join(TOP, "dev"), "fuzz"], read_closing, 900)
 
     def missing(self, name):
         """A part by name that is not there is a failure; among the usual ones it is not."""
@@ -254,14 +257,30 @@ class Parts:
         return Tally(0, 1 if name in self.names else 0)
 
     def run(self):
-        tally = Tally()
-        for name in self.names or USUAL:
-            tally.add(self.missing(name) if name in NOT_YET else getattr(self, name)())
+        """One after another, but the driver's, which mostly compile, beside all others."""
+        names = self.names or USUAL
+        beside = [name for name in names if name == "driver" and not self.sanitized]  # sanitizers are of C only
+        running, tally = [], Tally()
+        try:
+            running += [getattr(self, name)() for name in beside]
+            for name in names:
+                if name in NOT_YET:
+                    tally.add(self.missing(name))
+                elif name != "driver":
+                    running.insert(0, getattr(self, name)())
+                    tally.add(running[0].finish())
+                    del running[0]
+            while running:
+                tally.add(running[0].finish())
+                del running[0]
+        finally:
+            for left in running:
+                end(left.process)
         return tally
 
 
 def main():
-    known = [*USUAL, "driver", "fuzz", *NOT_YET]
+    known = [*USUAL, "fuzz", *NOT_YET]
     parser = argparse.ArgumentParser(usage="run.py --build DIRECTORY [PART…]", epilog="parts: all " + " ".join(known))
     parser.add_argument("--build", required=True)
     parser.add_argument("parts", nargs="*", metavar="PART")

@@ -8,9 +8,11 @@ test_attacks or Memory. Exits 0 if all passed, 1 if one failed, 77 where nothing
 """
 
 import argparse
+import concurrent.futures
 import faulthandler
 import importlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -103,11 +105,27 @@ def prepare(state):
         print("note  %s was not prepared for this program: that took %.0f s" % (state, time.monotonic() - begun))
 
 
+def run_module(name, patterns):
+    """In a process of its own: the tests of a module, in its servers; what came of them."""
+    result = Result()
+    try:
+        tests = unittest.defaultTestLoader.loadTestsFromModule(importlib.import_module(name))
+        unittest.TestSuite(chosen([tests], patterns)).run(result)
+    except KeyboardInterrupt:
+        result.bad.add("interrupted")
+    finally:
+        for own in sky.everyone:
+            own.close()
+        sky.everyone.clear()
+    return result.passed, result.bad, len(result.skipped), result.slow
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--binary", required=True)
     options.add_argument("--state", required=True)
     options.add_argument("--keep", action="store_true", help="keep the tests' directory")
+    options.add_argument("--jobs", type=int, default=2, metavar="N", help="so many modules of tests side by side (2)")
     options.add_argument("--slowest", type=int, default=0, metavar="N", help="name the N slowest tests")
     options.add_argument("patterns", nargs="*")
     given = options.parse_args()
@@ -122,28 +140,32 @@ def main():
     sky.binary = os.path.join(sky.work, "sky-island")
     shutil.copy2(given.binary, sky.binary)  # a build at the same time must not change it under us
     begun = time.monotonic()
-    result = Result()
+    passed, bad, skipped, slow = 0, set(), 0, []
     try:
         prepare(given.state)
-        names = sorted(name[:-3] for name in os.listdir(HERE) if name.startswith("test_") and name.endswith(".py"))
-        loader = unittest.defaultTestLoader
-        suite = unittest.TestSuite(chosen([loader.loadTestsFromModule(importlib.import_module(n)) for n in names], given.patterns))
-        suite.run(result)
-    except KeyboardInterrupt:
-        print("interrupted")
-        result.bad.add("interrupted")
+        names = [name[:-3] for name in os.listdir(HERE) if name.startswith("test_") and name.endswith(".py")]
+        names.sort(key=lambda name: -os.path.getsize(os.path.join(HERE, name + ".py")))  # what takes longest first
+        with concurrent.futures.ProcessPoolExecutor(given.jobs, multiprocessing.get_context("fork")) as pool:
+            try:
+                for done in [pool.submit(run_module, name, given.patterns) for name in names]:
+                    part = done.result()
+                    passed, bad, skipped, slow = passed + part[0], bad | part[1], skipped + part[2], slow + part[3]
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    except (KeyboardInterrupt, concurrent.futures.process.BrokenProcessPool) as error:
+        print("interrupted: %s" % error)
+        bad.add("interrupted")
     finally:
-        for own in sky.everyone:
-            own.close()
         if given.keep:
             print("kept  " + sky.work)
         else:
             shutil.rmtree(sky.work, ignore_errors=True)
-    for seconds, name in sorted(result.slow, reverse=True)[: given.slowest]:
+    for seconds, name in sorted(slow, reverse=True)[: given.slowest]:
         print("slow  %6.2f s %s" % (seconds, name))
     print("%.0f s" % (time.monotonic() - begun))
-    print("%d passed, %d failed, %d skipped" % (result.passed, len(result.bad), len(result.skipped)))
-    return 1 if result.bad else 0
+    print("%d passed, %d failed, %d skipped" % (passed, len(bad), skipped))
+    return 1 if bad else 0
 
 
 if __name__ == "__main__":

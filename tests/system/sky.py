@@ -130,7 +130,8 @@ def make_state(name):
     """A prepared state directory of its own: what is large and never changes is linked, the rest copied."""
     state = tempfile.mkdtemp(prefix=name + "-", dir=work)
     os.chmod(state, 0o755)
-    for part in ("toolchain", "tool", "private", "base"):
+    os.symlink(os.path.join(template, "toolchain"), os.path.join(state, "toolchain"))
+    for part in ("tool", "private", "base"):
         how = ["-a", "--reflink=auto"] if part == "base" else ["-al"]
         source = os.path.join(template, part)
         if subprocess.run(["cp", *how, source, state], stderr=subprocess.DEVNULL, check=False).returncode != 0:

@@ -203,7 +203,7 @@ class Builds(unittest.TestCase):
         thread = threading.Thread(target=server.call, args=("example.com/slow", "F() + 1"), daemon=True)
         thread.start()
         try:
-            pid = sky.until(lambda: [p for p in self.tools() if "compile" in sky.command(p)], 6, "a compiler")[0]
+            pid = sky.until(lambda: [p for p in self.tools() if "go build" in sky.command(p)], 6, "a compiler")[0]
             st = sky.status(pid)
             for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
                 self.assertEqual(int(st[name], 16), 0, name)
