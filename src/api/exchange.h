@@ -40,6 +40,10 @@ void function_gone(struct api *api, struct http_exchange *x);
  * caller frees. */
 char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean);
 
+/* The first value of that name in the query, decoded (percent, '+'); NULL where there is none. The
+ * caller frees. */
+char *query_value(const struct http_exchange *x, const char *name);
+
 /* The text of a top-level member's value in `text`, an object that jansson has found valid; NULL
  * where there is none of that name (or its name is written with escapes). */
 const char *raw_member(const char *text, size_t len, const char *name, size_t *value_len);

@@ -2,6 +2,8 @@
 
 #include "function/call_char.h"
 
+#include <string.h>
+
 char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean)
 {
 	struct buf out = {0};
@@ -27,4 +29,46 @@ char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean)
 		buf_append(&out, data + from, len - from);
 	*out_len = out.len;
 	return out.data;
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
+}
+
+/* What "a%20b+c" stands for; NUL is none of it. */
+static char *query_decode(const char *text, size_t len)
+{
+	struct buf out = {0};
+	for (size_t i = 0; i < len; i++) {
+		int high = text[i] == '%' ? hex_digit(text[i + 1]) : -1;
+		int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+		if (low >= 0 && (high != 0 || low != 0)) {
+			buf_putc(&out, (char)(high << 4 | low));
+			i += 2;
+		} else {
+			buf_putc(&out, (char)(text[i] == '+' ? ' ' : text[i]));
+		}
+	}
+	char *value = mem_strndup(out.len > 0 ? out.data : "", out.len);
+	buf_finish(&out);
+	return value;
+}
+
+char *query_value(const struct http_exchange *x, const char *name)
+{
+	const size_t name_len = strlen(name);
+	for (const char *at = http_query(x); *at != '\0';) {
+		const size_t len = strcspn(at, "&");
+		const char *equals = memchr(at, '=', len);
+		const size_t key = equals != NULL ? (size_t)(equals - at) : len;
+		if (key == name_len && strncmp(at, name, key) == 0)
+			return equals != NULL ? query_decode(equals + 1, len - key - 1)
+					      : mem_strdup("");
+		at += len + (at[len] == '&');
+	}
+	return NULL;
 }
