@@ -95,19 +95,6 @@ struct jail_backend {
 	/* In a helper. `source` is the number of a source tree (0: none). */
 	int (*create)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
 		uint64_t source, struct jail_parts *parts, struct fault *f);
-	/* In the jailer. Closes none of the descriptors. Returns the pid of the jail's first
-	 * process, or -1. `end` is shared memory. */
-	pid_t (*start)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-		const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
-		struct fault *f);
-	/* Whether the kernel ended something in it for want of memory since it was made, or since
-	 * recycle. */
-	bool (*out_of_memory)(const struct jail_parts *parts);
-	/* In the jailer, once everything in it has ended: whether the slot can be proved to be as
-	 * it was when it was made, so that another jail may have it. Fast; false: destroy it. */
-	bool (*recycle)(const struct jail_plan *plan, const struct jail_parts *parts);
-	/* The listener of a fetch jail in parts, or -1; stays the parts'. */
-	int (*listener)(const struct jail_parts *parts);
 	/* In a helper, or the supervisor for what another left behind; kills what is still in it.
 	 * Idempotent. */
 	int (*destroy)(const struct jail_plan *plan, unsigned slot, struct fault *f);
@@ -115,5 +102,26 @@ struct jail_backend {
 	unsigned (*count)(const struct jail_plan *plan);
 };
 
-/* The platform's backend, chosen by the build. */
+/* The jailer's part of it. What it needs to know beyond the plan, prepare found out: `give` puts
+ * that into bytes, `take` reads them in the jailer's program (-1: they are not such). */
+struct jail_runner {
+	void (*give)(struct buf *out);
+	int (*take)(const void *bytes, size_t len);
+	/* Closes none of the descriptors. Returns the pid of the jail's first
+	 * process, or -1. `end` is shared memory. */
+	pid_t (*start)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
+		const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
+		struct fault *f);
+	/* Whether the kernel ended something in it for want of memory since it was made, or since
+	 * recycle. */
+	bool (*out_of_memory)(const struct jail_parts *parts);
+	/* Once everything in it has ended: whether the slot can be proved to be as
+	 * it was when it was made, so that another jail may have it. Fast; false: destroy it. */
+	bool (*recycle)(const struct jail_plan *plan, const struct jail_parts *parts);
+	/* The listener of a fetch jail in parts, or -1; stays the parts'. */
+	int (*listener)(const struct jail_parts *parts);
+};
+
+/* The platform's, chosen by the build. */
 extern const struct jail_backend *const jail_backend;
+extern const struct jail_runner *const jail_runner;

@@ -1,7 +1,8 @@
 #pragma once
 
-/* helper: a child of the jailer that does one slow step at a time (create, destroy) and answers
- * with descriptors. */
+/* helper: a process beside the jailer that does one slow step at a time (create, destroy) and
+ * answers with descriptors. The supervisor starts it, since it needs libraries that the jailer does
+ * without; it ends when the jailer does. */
 
 #include "jail/jail.h"
 
@@ -23,14 +24,15 @@ struct helper_done {
 	char text[256];
 };
 
+/* The jailer's view of one. */
 struct helper {
-	pid_t pid;
-	int socket;
+	int socket; /* SOCK_SEQPACKET, non-blocking */
 	bool busy;
 };
 
-/* Forks the helper, before the caller restricts itself. */
-int helper_start(struct helper *h, const struct jail_plan *plan, struct fault *f);
+/* In the helper's process: does what comes over the socket until the jailer closes it, then ends
+ * the process. */
+_Noreturn void helper_run(const struct jail_plan *plan, int socket);
 int helper_give(struct helper *h, const struct helper_job *job);
 /* 1: an answer, with descriptors; 0: none yet; -1: the helper is gone. */
 int helper_take(struct helper *h, struct helper_done *done, struct jail_parts *parts);

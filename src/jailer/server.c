@@ -1,67 +1,42 @@
 /*
- * Theory of operation. The jailer owns a range of slots. A slot is free, being made or removed by a
- * helper, ready, or running one jail. Execution slots are kept in stock ahead of demand, since
- * every call's is alike; build and fetch slots are made for their request. The loop waits for four
- * things: requests of the server, answers of helpers, ends of children (signalfd), and room to
- * write events. Nothing in it blocks: what would is a helper's job.
+ * Theory of operation. The jailer owns a range of slots (slots.h). Execution slots are kept in
+ * stock ahead of demand, since every call's is alike; build and fetch slots are made for their
+ * request. The loop waits for four things: requests of the server, answers of helpers, ends of
+ * children (signalfd), and room to write events. Nothing in it blocks: what would is a helper's
+ * job.
  */
 
 #include "jailer/server.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/defer.h"
 #include "base/fdpass.h"
 #include "base/log.h"
-#include "jailer/helper.h"
-#include "jailer/message.h"
 #include "jailer/outbox.h"
+#include "jailer/slots.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-enum { HELPERS = 2, READY_MAX = 64 };
-enum slot_state { SLOT_FREE, SLOT_MAKING, SLOT_READY, SLOT_RUNNING, SLOT_REMOVING };
-
-/* A request that waits for a slot, with its descriptors. */
-struct waiting {
-	struct jailer_request request;
-	int fds[JAILER_START_FDS];
-	struct waiting *next;
-};
-
-struct slot {
-	enum slot_state state;
-	enum jail_kind kind;
-	bool killed; /* a KILL came before it ran */
-	uint64_t id;
-	pid_t pid;
-	uint64_t started_ns;
-	struct jail_parts parts;
-	struct waiting *for_request; /* a build or fetch slot's own */
-};
+enum { READY_MAX = 64 };
 
 struct jailer {
 	const struct jailer_setup *setup;
-	struct slot *slots;
-	struct jail_end *ends; /* shared with the stubs */
-	struct helper helpers[HELPERS];
-	struct helper_job *jobs; /* a ring of at most one job a slot */
-	unsigned jobs_at, jobs_count;
+	struct slots slots;
 	struct waiting *first, **last; /* requests without a slot, in order */
 	struct outbox out;
-	int epoll, signals, nothing, tool;
+	int epoll, signals, nothing;
 	bool making_fails; /* the last execution slot could not be made: no stock until one can */
-	bool ending;
 };
 
 static void close_all(int *fds, unsigned count)
@@ -84,79 +59,6 @@ static void failed_send(
 	outbox_send(&j->out, &event, -1);
 }
 
-/* ---- helpers ---- */
-
-static void jobs_hand_out(struct jailer *j)
-{
-	for (unsigned i = 0; i < HELPERS && j->jobs_count > 0; i++) {
-		if (j->helpers[i].busy || helper_give(&j->helpers[i], &j->jobs[j->jobs_at]) < 0)
-			continue;
-		j->jobs_at = (j->jobs_at + 1) % j->setup->slots;
-		j->jobs_count--;
-	}
-}
-
-static unsigned number(const struct jailer *j, const struct slot *slot)
-{
-	return j->setup->first_slot + (unsigned)(slot - j->slots);
-}
-
-static void job_add(
-	struct jailer *j, const struct slot *slot, enum helper_job_type type, uint64_t source)
-{
-	unsigned at = (j->jobs_at + j->jobs_count++) % j->setup->slots;
-	j->jobs[at] = (struct helper_job){
-		.type = type, .kind = slot->kind, .source = source, .slot = number(j, slot)};
-	jobs_hand_out(j);
-}
-
-static void slot_make(struct jailer *j, struct slot *slot, enum jail_kind kind, uint64_t source)
-{
-	journal_made(j->setup->journal, number(j, slot));
-	slot->state = SLOT_MAKING;
-	slot->kind = kind;
-	slot->killed = false;
-	slot->id = 0;
-	job_add(j, slot, HELPER_CREATE, source);
-}
-
-static void slot_remove(struct jailer *j, struct slot *slot)
-{
-	close_all(slot->parts.fd, JAIL_PARTS);
-	slot->state = SLOT_REMOVING;
-	slot->id = 0;
-	slot->pid = 0;
-	job_add(j, slot, HELPER_DESTROY, 0);
-}
-
-/* The slot is as it was made: another jail may have it. */
-static void slot_again(struct jailer *j, struct slot *slot)
-{
-	journal_made(j->setup->journal, number(j, slot));
-	slot->state = SLOT_READY;
-	slot->id = 0;
-	slot->pid = 0;
-	slot->killed = false;
-}
-
-static unsigned ready_count(const struct jailer *j)
-{
-	unsigned count = 0;
-	for (unsigned i = 0; i < j->setup->slots; i++)
-		count += j->slots[i].state == SLOT_READY;
-	return count;
-}
-
-static struct slot *slot_find(struct jailer *j, enum slot_state state)
-{
-	for (unsigned i = 0; i < j->setup->slots; i++) {
-		struct slot *s = &j->slots[i];
-		if (s->state == state && (state != SLOT_READY || s->kind == JAIL_EXEC))
-			return s;
-	}
-	return NULL;
-}
-
 /* ---- starting ---- */
 
 static void slot_start(struct jailer *j, struct slot *slot, const struct waiting *w)
@@ -168,27 +70,22 @@ static void slot_start(struct jailer *j, struct slot *slot, const struct waiting
 		[JAIL_STDERR] = w->fds[1],
 		[JAIL_CONTROL] = w->fds[2],
 		[JAIL_BULK] = exec ? -1 : w->fds[3],
-		[JAIL_PROGRAM] = exec ? w->fds[3] : j->tool,
+		[JAIL_PROGRAM] = exec ? w->fds[3] : j->setup->tool,
 	};
 	struct fault f = {0};
-	unsigned n = number(j, slot);
-	pid_t pid = jail_backend->start(
-		j->setup->plan, n, slot->kind, &slot->parts, fds, &j->ends[slot - j->slots], &f);
+	pid_t pid = jail_runner->start(j->setup->plan, slot_number(&j->slots, slot), slot->kind,
+		&slot->parts, fds, &j->slots.ends[slot - j->slots.all], &f);
 	if (pid < 0) {
 		failed_send(j, &w->request, f.kind == FAULT_FULL, f.text);
-		slot_remove(j, slot);
+		slot_remove(&j->slots, slot);
 		return;
 	}
-	journal_started(j->setup->journal, n, pid);
-	slot->state = SLOT_RUNNING;
-	slot->started_ns = clock_mono_ns();
-	slot->pid = pid;
-	slot->id = w->request.id;
+	slot_running(&j->slots, slot, w->request.id, pid);
 	/* An execution jail's start is not told: its driver says READY itself. */
 	if (!exec) {
 		struct jailer_event event = {
 			.type = JAILER_STARTED, .kind = slot->kind, .id = slot->id, .pid = pid};
-		outbox_send(&j->out, &event, jail_backend->listener(&slot->parts));
+		outbox_send(&j->out, &event, jail_runner->listener(&slot->parts));
 	}
 }
 
@@ -208,23 +105,15 @@ static struct waiting *waiting_take(struct jailer *j, struct waiting **at)
 	return w;
 }
 
-static unsigned count_exec(const struct jailer *j)
-{
-	unsigned count = 0;
-	for (unsigned i = 0; i < j->setup->slots; i++)
-		count += j->slots[i].kind == JAIL_EXEC &&
-			 (j->slots[i].state == SLOT_MAKING || j->slots[i].state == SLOT_READY);
-	return count;
-}
-
 /* Gives waiting requests what there is, and has made what will be needed. */
 static void slots_assign(struct jailer *j)
 {
 	unsigned wanted = 0;
-	struct slot *slot;
 	for (struct waiting **at = &j->first; *at != NULL;) {
 		enum jail_kind kind = (enum jail_kind)(*at)->request.kind;
-		slot = slot_find(j, kind == JAIL_EXEC ? SLOT_READY : SLOT_FREE);
+		struct slot *slot = kind == JAIL_EXEC
+					    ? slot_take_ready(&j->slots)
+					    : slot_make(&j->slots, kind, (*at)->request.source);
 		if (slot == NULL) {
 			wanted += kind == JAIL_EXEC;
 			at = &(*at)->next;
@@ -236,14 +125,13 @@ static void slots_assign(struct jailer *j)
 			waiting_free(w);
 		} else {
 			slot->for_request = w;
-			slot_make(j, slot, kind, w->request.source);
 			slot->id = w->request.id;
 		}
 	}
-	wanted += j->making_fails || j->ending ? 0 : j->setup->stock;
-	for (unsigned have = count_exec(j);
-		have < wanted && (slot = slot_find(j, SLOT_FREE)) != NULL; have++)
-		slot_make(j, slot, JAIL_EXEC, 0);
+	wanted += j->making_fails ? 0 : j->setup->stock;
+	while (j->slots.ready_count + j->slots.making_exec < wanted &&
+		slot_make(&j->slots, JAIL_EXEC, 0) != NULL)
+		;
 }
 
 static void slot_made(struct jailer *j, struct slot *slot, const struct helper_done *done)
@@ -259,14 +147,14 @@ static void slot_made(struct jailer *j, struct slot *slot, const struct helper_d
 		log_error("%s", done->text);
 		if (w != NULL)
 			failed_send(j, &w->request, done->full != 0, done->text);
-		slot_remove(j, slot);
+		slot_remove(&j->slots, slot);
 	} else if (w != NULL && slot->killed) {
 		failed_send(j, &w->request, false, "killed before it started");
-		slot_remove(j, slot);
+		slot_remove(&j->slots, slot);
 	} else if (w != NULL) {
 		slot_start(j, slot, w);
 	} else {
-		slot->state = SLOT_READY;
+		slot_ready(&j->slots, slot);
 	}
 	if (w != NULL)
 		waiting_free(w);
@@ -275,35 +163,24 @@ static void slot_made(struct jailer *j, struct slot *slot, const struct helper_d
 static int helper_read(struct jailer *j, struct helper *h)
 {
 	struct helper_done done;
-	struct jail_parts parts;
-	int got = helper_take(h, &done, &parts);
-	if (got <= 0)
-		return got;
-	struct slot *slot = &j->slots[done.job.slot - j->setup->first_slot];
-	if (done.job.type == HELPER_CREATE) {
-		slot->parts = parts;
+	struct slot *slot;
+	int got = slots_helped(&j->slots, h, &slot, &done);
+	if (got < 0)
+		return -1;
+	if (got > 0)
 		slot_made(j, slot, &done);
-	} else {
-		if (done.failed)
-			log_error("slot %u could not be removed and is set aside: %s",
-				done.job.slot, done.text);
-		else
-			journal_free(j->setup->journal, done.job.slot);
-		slot->state = done.failed ? SLOT_REMOVING : SLOT_FREE;
-	}
-	jobs_hand_out(j);
 	slots_assign(j);
 	return 0;
 }
 
 /* ---- ends ---- */
 
-static void slot_ended(struct jailer *j, struct slot *slot, int status)
+static void slot_ended(struct jailer *j, struct slot *slot, pid_t pid, int status)
 {
-	const struct jail_end *end = &j->ends[slot - j->slots];
+	const struct jail_end *end = &j->slots.ends[slot - j->slots.all];
 	bool reported = __atomic_load_n(&end->reported, __ATOMIC_ACQUIRE) != 0;
 	struct jailer_event event = {
-		.type = JAILER_EXITED, .kind = slot->kind, .id = slot->id, .pid = slot->pid};
+		.type = JAILER_EXITED, .kind = slot->kind, .id = slot->id, .pid = pid};
 	event.status = reported ? end->status : status;
 	event.cpu_us = end->cpu_us;
 	event.lived_ns = clock_mono_ns() - slot->started_ns;
@@ -315,33 +192,26 @@ static void slot_ended(struct jailer *j, struct slot *slot, int status)
 			end->start_step, strerror(end->start_error));
 	} else if (WIFSIGNALED(event.status) || slot->kind != JAIL_EXEC) {
 		/* Of a build it may be a child that was ended. */
-		event.out_of_memory = jail_backend->out_of_memory(&slot->parts);
+		event.out_of_memory = jail_runner->out_of_memory(&slot->parts);
 	}
 	outbox_send(&j->out, &event, -1);
-	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED && ready_count(j) < READY_MAX &&
-		jail_backend->recycle(j->setup->plan, &slot->parts))
-		slot_again(j, slot);
+	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED &&
+		j->slots.ready_count < READY_MAX &&
+		jail_runner->recycle(j->setup->plan, &slot->parts))
+		slot_ready(&j->slots, slot);
 	else
-		slot_remove(j, slot);
+		slot_remove(&j->slots, slot);
 }
 
-static int children_reap(struct jailer *j)
+static void children_reap(struct jailer *j)
 {
 	int status;
 	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-		for (unsigned i = 0; i < HELPERS; i++) {
-			if (j->helpers[i].pid == pid)
-				return -1;
-		}
-		for (unsigned i = 0; i < j->setup->slots; i++) {
-			if (j->slots[i].pid == pid) {
-				slot_ended(j, &j->slots[i], status);
-				break;
-			}
-		}
+		struct slot *slot = slot_by_pid(&j->slots, pid);
+		if (slot != NULL)
+			slot_ended(j, slot, pid, status);
 	}
 	slots_assign(j);
-	return 0;
 }
 
 /* ---- requests ---- */
@@ -356,14 +226,12 @@ static void request_kill(struct jailer *j, uint64_t id)
 			return;
 		}
 	}
-	for (unsigned i = 0; i < j->setup->slots; i++) {
-		if (j->slots[i].id != id)
-			continue;
-		j->slots[i].killed = true;
-		if (j->slots[i].state == SLOT_RUNNING)
-			(void)kill(j->slots[i].pid, SIGKILL);
+	struct slot *slot = slot_by_id(&j->slots, id);
+	if (slot == NULL)
 		return;
-	}
+	slot->killed = true;
+	if (slot->state == SLOT_RUNNING)
+		(void)kill(j->slots.pids[slot - j->slots.all], SIGKILL);
 }
 
 /* 1: handled; 0: nothing there; -1: the server is gone or talks nonsense. */
@@ -386,8 +254,9 @@ static int request_read(struct jailer *j)
 		close_all(in.fds, count);
 		return -1;
 	}
-	struct slot *ready =
-		in.request.kind == JAIL_EXEC && j->first == NULL ? slot_find(j, SLOT_READY) : NULL;
+	struct slot *ready = in.request.kind == JAIL_EXEC && j->first == NULL
+				     ? slot_take_ready(&j->slots)
+				     : NULL;
 	if (ready != NULL) {
 		slot_start(j, ready, &in);
 		close_all(in.fds, JAILER_START_FDS);
@@ -409,15 +278,6 @@ static int watch(const struct jailer *j, int fd)
 	return epoll_ctl(j->epoll, EPOLL_CTL_ADD, fd, &want);
 }
 
-/* Descriptors 0 to 9 are taken, so that those a program gets as 0 to 5 never lie in the way of each
- * other (stub.c). */
-static void low_descriptors_take(void)
-{
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd < 9)
-		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-}
-
 static int pin(int cpu)
 {
 	cpu_set_t set;
@@ -435,30 +295,22 @@ static int jailer_open(struct jailer *j, struct fault *f)
 	(void)sigemptyset(&child);
 	(void)sigaddset(&child, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &child, NULL);
-	low_descriptors_take();
-	for (unsigned i = 0; i < HELPERS; i++) {
-		if (helper_start(&j->helpers[i], s->plan, f) < 0)
-			return -1;
-		(void)fcntl(j->helpers[i].socket, F_SETFL, O_NONBLOCK);
-	}
+	if (slots_open(&j->slots, s, f) < 0)
+		return -1;
 	if (pin(s->cpu) < 0)
 		log_warn("cannot pin to cpu %d: %s", s->cpu, strerror(errno));
 	(void)fcntl(s->socket, F_SETFL, O_NONBLOCK);
 	j->nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	j->tool = open(s->plan->tool, O_RDONLY | O_CLOEXEC);
 	j->epoll = epoll_create1(EPOLL_CLOEXEC);
 	j->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-	j->ends = mmap(NULL, s->slots * sizeof(*j->ends), PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (j->nothing < 0 || j->epoll < 0 || j->signals < 0 || watch(j, s->socket) < 0 ||
+		watch(j, j->signals) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "start the jailer");
+	for (unsigned i = 0; i < JAILER_HELPERS; i++) {
+		if (watch(j, s->helpers[i]) < 0)
+			return fault_set(f, FAULT_PLATFORM, errno, "start the jailer");
+	}
 	outbox_init(&j->out, j->epoll, s->socket);
-	if (j->nothing < 0 || j->tool < 0 || j->epoll < 0 || j->signals < 0 ||
-		j->ends == MAP_FAILED || watch(j, s->socket) < 0 || watch(j, j->signals) < 0 ||
-		watch(j, j->helpers[0].socket) < 0 || watch(j, j->helpers[1].socket) < 0)
-		return fault_set(f, FAULT_PLATFORM, errno, "start the jailer (%s)", s->plan->tool);
-	j->slots = mem_zero(s->slots, sizeof(*j->slots));
-	j->jobs = mem_zero(s->slots, sizeof(*j->jobs));
-	for (unsigned i = 0; i < s->slots; i++)
-		memset(j->slots[i].parts.fd, 0xff, sizeof(j->slots[i].parts.fd));
 	return 0;
 }
 
@@ -476,11 +328,12 @@ static int event_handle(struct jailer *j, const struct epoll_event *e)
 		struct signalfd_siginfo info[8];
 		if (read(j->signals, info, sizeof(info)) < 0 && errno != EAGAIN)
 			return -1;
-		return children_reap(j);
+		children_reap(j);
+		return 0;
 	}
-	for (unsigned i = 0; i < HELPERS; i++) {
-		if (e->data.fd == j->helpers[i].socket)
-			return helper_read(j, &j->helpers[i]);
+	for (unsigned i = 0; i < JAILER_HELPERS; i++) {
+		if (e->data.fd == j->setup->helpers[i])
+			return helper_read(j, &j->slots.helpers[i]);
 	}
 	return 0;
 }
@@ -490,11 +343,9 @@ static int event_handle(struct jailer *j, const struct epoll_event *e)
 static void jails_end(struct jailer *j)
 {
 	for (unsigned i = 0; i < j->setup->slots; i++) {
-		if (j->slots[i].state == SLOT_RUNNING)
-			(void)kill(j->slots[i].pid, SIGKILL);
+		if (j->slots.pids[i] != 0)
+			(void)kill(j->slots.pids[i], SIGKILL);
 	}
-	for (unsigned i = 0; i < HELPERS; i++)
-		(void)kill(j->helpers[i].pid, SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 }
@@ -504,14 +355,11 @@ int jailer_run(const struct jailer_setup *setup)
 	struct jailer j = {.setup = setup};
 	struct fault f = {0};
 	j.last = &j.first;
-	(void)prctl(PR_SET_NAME, setup->plan->instance);
 	if (jailer_open(&j, &f) < 0) {
 		log_error("%s", f.text);
 		return 1;
 	}
 	journal_keep_from_children(setup->journal);
-	/* Behind the helpers' fork: they must be able to open what their own children have under
-	 * /proc. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	slots_assign(&j);
 	for (;;) {

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "jail/jail.h"
+#include "jailer/server.h"
 #include "state/journal.h"
 
 #include <stdint.h>
@@ -33,6 +34,7 @@ struct node {
 		char **trees;   /* directories of file:// entries, NULL-terminated */
 	} modules;
 	int listener, local; /* sockets: the configured one (-1: none); run/api.sock */
+	int jailer_program;  /* run/jailer */
 	char address[160];   /* where listener listens, for people */
 };
 
@@ -58,6 +60,17 @@ int node_prepare(struct node *n, bool loud, struct fault *f);
 int node_seed(struct node *n, struct fault *f);
 /* Fills plan and modules, which need what prepare made. */
 int node_plan(struct node *n, struct fault *f);
+
+/* spawn.c: a jailer, its program and its helpers. */
+struct spawned {
+	pid_t jailer, helpers[JAILER_HELPERS];
+};
+/* Once, before the first: puts the jailer's program where it can be started from. */
+int spawn_prepare(struct node *n, struct fault *f);
+/* Starts jailer i; returns the server's end of its socket, or -1. */
+int spawn_jailer(const struct node *n, unsigned i, struct spawned *s, struct fault *f);
+/* Ends the helpers of a jailer that has ended, and waits for them. */
+void spawn_end(struct spawned *s);
 
 /* supervisor.c: runs until told to stop; the exit status. `ready_fd` gets a byte when calls are
  * served (-1: nobody waits). */

@@ -56,7 +56,7 @@ static int seed_run(struct node *n, struct jail_parts *parts, struct jail_end *e
 	/* Sources must not lie where the stub puts targets (stub.c). */
 	for (int i = 0; i < JAIL_FDS; i++)
 		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 10);
-	pid_t pid = jail_backend->start(&n->plan, seed_slot(n), JAIL_SEED, parts, fds, end, f);
+	pid_t pid = jail_runner->start(&n->plan, seed_slot(n), JAIL_SEED, parts, fds, end, f);
 	int ran = pid < 0 ? -1 : seed_wait(pid, end, words, f);
 	for (int i = 0; i < JAIL_FDS; i++)
 		(void)close(fds[i]);

@@ -16,7 +16,6 @@
 #include "base/fdpass.h"
 #include "base/fs.h"
 #include "base/log.h"
-#include "jailer/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,11 +35,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STOCK = 4 };
-
 struct supervisor {
 	struct node *node;
-	pid_t server, jailers[NODE_JAILERS_MAX];
+	pid_t server;
+	struct spawned jailers[NODE_JAILERS_MAX];
 	int control;                   /* to the server */
 	int sockets[NODE_JAILERS_MAX]; /* the server's ends of the jailers' sockets, until it has
 					  them; else -1 */
@@ -173,41 +171,6 @@ static unsigned slots_each(const struct supervisor *s)
 	return s->node->plan.slots / s->node->jailers;
 }
 
-/* Forks jailer i; returns our end of its socket, for the server. */
-static int jailer_start(struct supervisor *s, unsigned i, struct fault *f)
-{
-	int pair[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return fault_set(f, FAULT_PLATFORM, errno, "socketpair");
-	pid_t pid = fork();
-	if (pid == 0) {
-		child_begin(s);
-		(void)close(pair[0]);
-		(void)close(s->control);
-		sockets_close(s); /* or the end of the server would not be seen by the jailers
-				     before us */
-		if (s->node->listener >= 0)
-			(void)close(s->node->listener);
-		(void)close(s->node->local);
-		log_set_role("jailer");
-		const struct jailer_setup setup = {.plan = &s->node->plan,
-			.journal = &s->node->journal,
-			.first_slot = i * slots_each(s),
-			.slots = slots_each(s),
-			.cpu = s->node->jailers > 1 ? (int)i : -1,
-			.stock = STOCK,
-			.socket = pair[1]};
-		_exit(jailer_run(&setup));
-	}
-	(void)close(pair[1]);
-	if (pid < 0) {
-		(void)close(pair[0]);
-		return fault_set(f, FAULT_PLATFORM, errno, "fork a jailer");
-	}
-	s->jailers[i] = pid;
-	return pair[0];
-}
-
 static int server_start(struct supervisor *s, struct fault *f)
 {
 	int pair[2];
@@ -234,7 +197,7 @@ static int all_start(struct supervisor *s, struct fault *f)
 {
 	s->control = -1;
 	for (unsigned i = 0; i < s->node->jailers; i++) {
-		s->sockets[i] = jailer_start(s, i, f);
+		s->sockets[i] = spawn_jailer(s->node, i, &s->jailers[i], f);
 		if (s->sockets[i] < 0)
 			return -1;
 	}
@@ -262,8 +225,9 @@ static void all_end(struct supervisor *s)
 static int jailer_replace(struct supervisor *s, unsigned i, struct fault *f)
 {
 	log_error("jailer %u died; its jails are ended and another is started", i);
+	spawn_end(&s->jailers[i]);
 	supervisor_clean(s->node, i * slots_each(s), slots_each(s));
-	defer_close int socket = jailer_start(s, i, f);
+	defer_close int socket = spawn_jailer(s->node, i, &s->jailers[i], f);
 	if (socket < 0)
 		return -1;
 	if (fdpass_send(s->control, "j", 1, &socket, 1) < 0)
@@ -292,7 +256,7 @@ static int children_reap(struct supervisor *s, struct fault *f)
 			return all_restart(s, f);
 		}
 		for (unsigned i = 0; i < s->node->jailers; i++) {
-			if (s->jailers[i] == pid && !s->stopping && jailer_replace(s, i, f) < 0)
+			if (s->jailers[i].jailer == pid && !s->stopping && jailer_replace(s, i, f) < 0)
 				return -1;
 		}
 	}
@@ -344,7 +308,7 @@ static int supervisor_open(struct supervisor *s, struct fault *f)
 		line = strtok_r(NULL, "\n", &save))
 		log_warn("configuration: %s", line);
 	descriptors_raise();
-	if (jail_backend->prepare(&n->plan, f) < 0)
+	if (jail_backend->prepare(&n->plan, f) < 0 || spawn_prepare(n, f) < 0)
 		return -1;
 	supervisor_clean(n, 0, n->plan.slots);
 	if (listeners_bind(n, f) < 0)
@@ -380,6 +344,8 @@ int supervisor_run(struct node *n, int ready_fd)
 	jail_backend->finish(&n->plan);
 	defer_free char *address = node_path(n, "run/address");
 	defer_free char *local = node_path(n, "run/api.sock");
+	defer_free char *jailer = node_path(n, "run/jailer");
+	(void)unlink(jailer);
 	(void)unlink(address);
 	(void)unlink(local);
 	return came < 0 ? 1 : 0;

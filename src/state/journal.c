@@ -17,9 +17,15 @@ int journal_open(struct journal *j, const char *path, unsigned count, struct fau
 	defer_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "journal %s", path);
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return journal_map(j, fd, count, f);
+}
+
+int journal_map(struct journal *j, int fd, unsigned count, struct fault *f)
+{
+	void *map = mmap(NULL, count * sizeof(struct journal_entry), PROT_READ | PROT_WRITE,
+		MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
-		return fault_set(f, FAULT_PLATFORM, errno, "map journal %s", path);
+		return fault_set(f, FAULT_PLATFORM, errno, "map the journal");
 	j->entries = map;
 	j->count = count;
 	return 0;

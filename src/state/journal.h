@@ -25,6 +25,8 @@ struct journal {
 
 /* Maps the file at path, made where missing; entries of an earlier run are kept. */
 int journal_open(struct journal *j, const char *path, unsigned count, struct fault *f);
+/* The same of a file that is open and long enough; fd stays the caller's. */
+int journal_map(struct journal *j, int fd, unsigned count, struct fault *f);
 void journal_close(struct journal *j);
 /* Processes forked from now on do not have the mapping: jails are forks of the jailer. */
 void journal_keep_from_children(const struct journal *j);

@@ -7,8 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct cgroups linux_cgroups;
-
 static int linux_prepare(struct jail_plan *plan, struct fault *f)
 {
 	char why[600];
@@ -31,16 +29,6 @@ static void linux_finish(const struct jail_plan *plan)
 	if (linux_cgroups.version != 0)
 		cgroup_finish(&linux_cgroups);
 	(void)unlink(noted);
-}
-
-static bool linux_out_of_memory(const struct jail_parts *parts)
-{
-	return parts->fd[PART_OOM] >= 0 && cgroup_oom_kills(parts->fd[PART_OOM]) > 0;
-}
-
-static int linux_listener(const struct jail_parts *parts)
-{
-	return parts->fd[PART_LISTENER];
 }
 
 static void say(struct buf *report, const char *grade, const char *name, const char *what)
@@ -99,10 +87,6 @@ static const struct jail_backend backend = {
 	.prepare = linux_prepare,
 	.finish = linux_finish,
 	.create = slot_create,
-	.start = stub_start,
-	.out_of_memory = linux_out_of_memory,
-	.recycle = slot_recycle,
-	.listener = linux_listener,
 	.destroy = slot_destroy,
 	.count = linux_count,
 };

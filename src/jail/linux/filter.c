@@ -24,7 +24,6 @@
 #include <sys/stat.h>
 #include <termios.h>
 
-struct sock_fprog linux_filters[JAIL_KINDS];
 
 /* Allowed in every jail. Names that an architecture does not have are passed over. */
 static const char *const common[] = {

@@ -4,6 +4,7 @@
  * What the files of the Linux backend share: the shape of a slot, and the calls between its parts.
  *
  *   backend.c  the table of operations; probe, prepare, finish
+ *   runner.c   the jailer's part: start, recycle; what the jailer is told of what prepare found
  *   slot.c     create and destroy: cgroups, namespaces, in a helper process
  *   root.c     the mounts of a jail's root, made by a process inside the new namespaces
  *   recycle.c  the proof that a slot is as it was
@@ -37,7 +38,7 @@ enum {
 	JAIL_CACHE_UID = 1001
 }; /* inside every jail, for user and group; the second owns the build cache */
 
-/* Filled by prepare, in the supervisor, before jailers and helpers are forked. */
+/* Filled by prepare, in the supervisor, before jailers and helpers are started. */
 extern struct cgroups linux_cgroups;
 
 /* Seccomp programs by kind; length 0 until filter_prepare. */

@@ -1,0 +1,45 @@
+/*
+ * The jailer's own program. Every jail begins as a fork of it, and what a fork costs is what is
+ * mapped: so it is linked statically, and has nothing in it that starting jails does not need. The
+ * build puts it into the main program (jailer/image.h), whose supervisor starts it.
+ */
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "jailer/handover.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* Descriptors 0 to 9 are taken, so that those a program gets as 0 to 5 never lie in the way of each
+ * other (stub.c). */
+static void descriptors_settle(int *tool)
+{
+	*tool = fcntl(HANDOVER_TOOL, F_DUPFD_CLOEXEC, 10);
+	(void)close(HANDOVER_TOOL);
+	for (int fd = 0; fd < HANDOVER_END; fd++)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd < 9)
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+int main(void)
+{
+	struct jail_plan plan;
+	struct journal journal;
+	struct jailer_setup setup = {.journal = &journal, .socket = HANDOVER_SERVER};
+	struct fault f = {0};
+	log_set_role("jailer");
+	for (int i = 0; i < JAILER_HELPERS; i++)
+		setup.helpers[i] = HANDOVER_HELPERS + i;
+	if (handover_read(HANDOVER_SETUP, &setup, &plan, &f) < 0 ||
+		journal_map(&journal, HANDOVER_JOURNAL, plan.slots, &f) < 0) {
+		log_error("%s", f.text);
+		return 1;
+	}
+	descriptors_settle(&setup.tool);
+	(void)prctl(PR_SET_NAME, plan.instance);
+	return jailer_run(&setup);
+}

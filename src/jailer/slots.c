@@ -1,0 +1,172 @@
+#include "jailer/slots.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int slots_open(struct slots *s, const struct jailer_setup *setup, struct fault *f)
+{
+	*s = (struct slots){.setup = setup};
+	s->ends = mmap(NULL, setup->slots * sizeof(*s->ends), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (s->ends == MAP_FAILED)
+		return fault_set(f, FAULT_PLATFORM, errno, "mmap");
+	s->all = mem_zero(setup->slots, sizeof(*s->all));
+	s->pids = mem_zero(setup->slots, sizeof(*s->pids));
+	s->jobs = mem_zero(setup->slots, sizeof(*s->jobs));
+	for (unsigned i = setup->slots; i-- > 0;) {
+		memset(s->all[i].parts.fd, 0xff, sizeof(s->all[i].parts.fd));
+		s->all[i].next = s->free;
+		s->free = &s->all[i];
+	}
+	for (unsigned i = 0; i < JAILER_HELPERS; i++) {
+		s->helpers[i].socket = setup->helpers[i];
+		(void)fcntl(setup->helpers[i], F_SETFL, O_NONBLOCK);
+	}
+	return 0;
+}
+
+unsigned slot_number(const struct slots *s, const struct slot *slot)
+{
+	return s->setup->first_slot + (unsigned)(slot - s->all);
+}
+
+/* ---- helpers ---- */
+
+static void jobs_hand_out(struct slots *s)
+{
+	for (unsigned i = 0; i < JAILER_HELPERS && s->jobs_count > 0; i++) {
+		if (s->helpers[i].busy || helper_give(&s->helpers[i], &s->jobs[s->jobs_at]) < 0)
+			continue;
+		s->jobs_at = (s->jobs_at + 1) % s->setup->slots;
+		s->jobs_count--;
+	}
+}
+
+static void job_add(
+	struct slots *s, const struct slot *slot, enum helper_job_type type, uint64_t source)
+{
+	unsigned at = (s->jobs_at + s->jobs_count++) % s->setup->slots;
+	s->jobs[at] = (struct helper_job){
+		.type = type, .kind = slot->kind, .source = source, .slot = slot_number(s, slot)};
+	jobs_hand_out(s);
+}
+
+/* ---- states ---- */
+
+static void slot_forget(struct slots *s, struct slot *slot)
+{
+	slot->id = 0;
+	slot->killed = false;
+	s->pids[slot - s->all] = 0;
+}
+
+struct slot *slot_make(struct slots *s, enum jail_kind kind, uint64_t source)
+{
+	struct slot *slot = s->free;
+	if (slot == NULL)
+		return NULL;
+	s->free = slot->next;
+	journal_made(s->setup->journal, slot_number(s, slot));
+	slot_forget(s, slot);
+	slot->state = SLOT_MAKING;
+	slot->kind = kind;
+	s->making_exec += kind == JAIL_EXEC;
+	job_add(s, slot, HELPER_CREATE, source);
+	return slot;
+}
+
+void slot_remove(struct slots *s, struct slot *slot)
+{
+	for (unsigned i = 0; i < JAIL_PARTS; i++) {
+		if (slot->parts.fd[i] >= 0)
+			(void)close(slot->parts.fd[i]);
+		slot->parts.fd[i] = -1;
+	}
+	slot_forget(s, slot);
+	slot->state = SLOT_REMOVING;
+	job_add(s, slot, HELPER_DESTROY, 0);
+}
+
+void slot_ready(struct slots *s, struct slot *slot)
+{
+	journal_made(s->setup->journal, slot_number(s, slot));
+	slot_forget(s, slot);
+	slot->state = SLOT_READY;
+	slot->next = s->ready;
+	s->ready = slot;
+	s->ready_count++;
+}
+
+struct slot *slot_take_ready(struct slots *s)
+{
+	struct slot *slot = s->ready;
+	if (slot == NULL)
+		return NULL;
+	s->ready = slot->next;
+	s->ready_count--;
+	return slot;
+}
+
+void slot_running(struct slots *s, struct slot *slot, uint64_t id, pid_t pid)
+{
+	journal_started(s->setup->journal, slot_number(s, slot), pid);
+	slot->state = SLOT_RUNNING;
+	slot->started_ns = clock_mono_ns();
+	slot->id = id;
+	s->pids[slot - s->all] = pid;
+}
+
+struct slot *slot_by_pid(const struct slots *s, pid_t pid)
+{
+	for (unsigned i = 0; i < s->setup->slots; i++) {
+		if (s->pids[i] == pid)
+			return &s->all[i];
+	}
+	return NULL;
+}
+
+struct slot *slot_by_id(const struct slots *s, uint64_t id)
+{
+	for (unsigned i = 0; i < s->setup->slots; i++) {
+		if (s->all[i].id == id)
+			return &s->all[i];
+	}
+	return NULL;
+}
+
+static void slot_removed(struct slots *s, struct slot *slot, const struct helper_done *done)
+{
+	if (done->failed) {
+		log_error("slot %u could not be removed and is set aside: %s", done->job.slot,
+			done->text);
+		return;
+	}
+	journal_free(s->setup->journal, done->job.slot);
+	slot->state = SLOT_FREE;
+	slot->next = s->free;
+	s->free = slot;
+}
+
+int slots_helped(struct slots *s, struct helper *h, struct slot **slot, struct helper_done *done)
+{
+	struct jail_parts parts;
+	int got = helper_take(h, done, &parts);
+	if (got <= 0)
+		return got;
+	*slot = &s->all[done->job.slot - s->setup->first_slot];
+	jobs_hand_out(s);
+	if (done->job.type == HELPER_DESTROY) {
+		slot_removed(s, *slot, done);
+		return 0;
+	}
+	(*slot)->parts = parts;
+	s->making_exec -= (*slot)->kind == JAIL_EXEC;
+	return 1;
+}

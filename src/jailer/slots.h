@@ -1,0 +1,62 @@
+#pragma once
+
+/*
+ * slots: the jailer's slots and what becomes of them. A slot is free, being made or removed by a
+ * helper, ready (execution slots only), or runs one jail. Nothing here searches: what there may be
+ * a thousand of is found by a stack or by number.
+ */
+
+#include "jailer/helper.h"
+#include "jailer/message.h"
+#include "jailer/server.h"
+
+enum slot_state { SLOT_FREE, SLOT_MAKING, SLOT_READY, SLOT_RUNNING, SLOT_REMOVING };
+
+/* A request that waits for a slot, with its descriptors. */
+struct waiting {
+	struct jailer_request request;
+	int fds[JAILER_START_FDS];
+	struct waiting *next;
+};
+
+struct slot {
+	enum slot_state state;
+	enum jail_kind kind;
+	bool killed; /* a KILL came before it ran */
+	uint64_t id;
+	uint64_t started_ns;
+	struct jail_parts parts;
+	struct waiting *for_request; /* a build or fetch slot's own */
+	struct slot *next;           /* free or ready ones */
+};
+
+struct slots {
+	const struct jailer_setup *setup;
+	struct slot *all;
+	pid_t *pids;           /* of each slot's jail; 0: none */
+	struct jail_end *ends; /* one for each, shared with the stubs */
+	struct slot *free, *ready;
+	unsigned ready_count, making_exec;
+	struct helper helpers[JAILER_HELPERS];
+	struct helper_job *jobs; /* a ring of at most one job a slot */
+	unsigned jobs_at, jobs_count;
+};
+
+int slots_open(struct slots *s, const struct jailer_setup *setup, struct fault *f);
+/* The slot's number among those of all jailers. */
+unsigned slot_number(const struct slots *s, const struct slot *slot);
+
+/* Has a free slot made, if there is one: it is ready (or its request's) once slots_helped gives it
+ * back. */
+struct slot *slot_make(struct slots *s, enum jail_kind kind, uint64_t source);
+void slot_remove(struct slots *s, struct slot *slot);
+/* Puts it where slot_take_ready finds it. */
+void slot_ready(struct slots *s, struct slot *slot);
+struct slot *slot_take_ready(struct slots *s); /* NULL: none */
+void slot_running(struct slots *s, struct slot *slot, uint64_t id, pid_t pid);
+struct slot *slot_by_pid(const struct slots *s, pid_t pid);
+struct slot *slot_by_id(const struct slots *s, uint64_t id);
+
+/* Takes a helper's answer. 1: *slot was made, or could not be (done->failed); 0: nothing for the
+ * caller to do; -1: the helper is gone. */
+int slots_helped(struct slots *s, struct helper *h, struct slot **slot, struct helper_done *done);

@@ -1,0 +1,157 @@
+/* A jailer and its helpers: the one a program of its own (jailer/main.c), the others forks of ours.
+ */
+
+#include "node/node.h"
+
+#include "base/defer.h"
+#include "base/fs.h"
+#include "jailer/handover.h"
+#include "jailer/helper.h"
+#include "jailer/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { STOCK = 4 };
+
+/* The ends of its sockets that a jailer gets, and what else it is given: at HANDOVER_SERVER and so
+ * on. */
+struct gifts {
+	int fd[HANDOVER_END - HANDOVER_SERVER];
+};
+enum { GIFTS = HANDOVER_END - HANDOVER_SERVER };
+
+static void gifts_close(struct gifts *g)
+{
+	for (int i = 0; i < GIFTS; i++) {
+		if (g->fd[i] >= 0)
+			(void)close(g->fd[i]);
+	}
+}
+
+static int *gift(struct gifts *g, int number)
+{
+	return &g->fd[number - HANDOVER_SERVER];
+}
+
+static void child_begin(void)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)setsid(); /* the terminal's ^C is for the supervisor, which ends us in order */
+}
+
+static int pair_open(int pair[2], struct fault *f)
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0
+		       ? fault_set(f, FAULT_PLATFORM, errno, "socketpair")
+		       : 0;
+}
+
+/* Returns its pid; *end is the jailer's. */
+static pid_t helper_spawn(const struct node *n, int *end, struct fault *f)
+{
+	int pair[2];
+	if (pair_open(pair, f) < 0)
+		return -1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		/* Nothing but its socket: an end that stayed open here would never be seen to
+		 * close. */
+		child_begin();
+		if (dup2(pair[1], 3) < 0 || syscall(SYS_close_range, 4U, ~0U, 0) < 0)
+			_exit(1);
+		(void)fcntl(3, F_SETFD, FD_CLOEXEC);
+		helper_run(&n->plan, 3);
+	}
+	(void)close(pair[1]);
+	*end = pair[0];
+	return pid < 0 ? fault_set(f, FAULT_PLATFORM, errno, "fork a helper") : pid;
+}
+
+static _Noreturn void jailer_exec(int program, const struct gifts *g)
+{
+	static char *const argv[] = {(char *)"sky-jailer", NULL};
+	static char *const environment[] = {NULL};
+	int away[GIFTS];
+	child_begin();
+	program = fcntl(program, F_DUPFD_CLOEXEC, HANDOVER_END);
+	for (int i = 0; i < GIFTS; i++)
+		away[i] = fcntl(g->fd[i], F_DUPFD_CLOEXEC, HANDOVER_END);
+	for (int i = 0; i < GIFTS; i++) {
+		if (dup2(away[i], HANDOVER_SERVER + i) < 0)
+			_exit(126);
+	}
+	(void)syscall(SYS_execveat, program, "", argv, environment, AT_EMPTY_PATH);
+	_exit(127);
+}
+
+int spawn_prepare(struct node *n, struct fault *f)
+{
+	defer_free char *path = node_path(n, "run/jailer");
+	if (fs_write(path, jailer_image, (size_t)(jailer_image_end - jailer_image), 0700, f) < 0)
+		return -1;
+	n->jailer_program = open(path, O_PATH | O_CLOEXEC);
+	return n->jailer_program < 0 ? fault_set(f, FAULT_PLATFORM, errno, "open %s", path) : 0;
+}
+
+static int gifts_make(const struct node *n, unsigned i, struct gifts *g, struct fault *f)
+{
+	defer_free char *journal = node_path(n, "run/journal");
+	const unsigned each = n->plan.slots / n->jailers;
+	const struct jailer_setup setup = {.plan = &n->plan,
+		.first_slot = i * each,
+		.slots = each,
+		.cpu = n->jailers > 1 ? (int)i : -1,
+		.stock = STOCK};
+	*gift(g, HANDOVER_SETUP) = handover_write(&setup, f);
+	if (*gift(g, HANDOVER_SETUP) < 0)
+		return -1;
+	*gift(g, HANDOVER_JOURNAL) = open(journal, O_RDWR | O_CLOEXEC);
+	*gift(g, HANDOVER_TOOL) = open(n->plan.tool, O_RDONLY | O_CLOEXEC);
+	if (*gift(g, HANDOVER_JOURNAL) < 0 || *gift(g, HANDOVER_TOOL) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "open %s or %s", journal, n->plan.tool);
+	return 0;
+}
+
+int spawn_jailer(const struct node *n, unsigned i, struct spawned *s, struct fault *f)
+{
+	int pair[2] = {-1, -1};
+	struct gifts g;
+	for (int k = 0; k < GIFTS; k++)
+		g.fd[k] = -1;
+	*s = (struct spawned){0};
+	bool ok = gifts_make(n, i, &g, f) == 0 && pair_open(pair, f) == 0;
+	for (int k = 0; ok && k < JAILER_HELPERS; k++) {
+		s->helpers[k] = helper_spawn(n, gift(&g, HANDOVER_HELPERS + k), f);
+		ok = s->helpers[k] > 0;
+	}
+	if (ok) {
+		*gift(&g, HANDOVER_SERVER) = pair[1];
+		s->jailer = fork();
+		if (s->jailer == 0)
+			jailer_exec(n->jailer_program, &g);
+		ok = s->jailer > 0 || fault_set(f, FAULT_PLATFORM, errno, "fork a jailer") == 0;
+	}
+	gifts_close(&g);
+	if (!ok && pair[0] >= 0)
+		(void)close(pair[0]);
+	return ok ? pair[0] : -1;
+}
+
+void spawn_end(struct spawned *s)
+{
+	for (int i = 0; i < JAILER_HELPERS; i++) {
+		if (s->helpers[i] <= 0)
+			continue;
+		(void)kill(s->helpers[i], SIGKILL);
+		while (waitpid(s->helpers[i], NULL, 0) < 0 && errno == EINTR)
+			;
+		s->helpers[i] = 0;
+	}
+}
