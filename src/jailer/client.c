@@ -18,6 +18,7 @@ struct connection {
 	uv_poll_t poll;
 	struct jailer_client *client;
 	int socket; /* -1: this place is empty */
+	unsigned starting;
 };
 
 /* A handle's place; its id is generation and place together, so that no id comes twice. */
@@ -31,7 +32,7 @@ struct place {
 struct jailer_client {
 	uv_loop_t *loop;
 	struct connection *connections[JAILERS_MAX];
-	unsigned turn;
+	unsigned attached, turn;
 	struct place *places;
 	uint32_t places_count, free_first, used;
 };
@@ -71,10 +72,20 @@ static uint64_t place_take(struct jailer_client *c, struct jailer_handle *h, uns
 	return (uint64_t)p->generation << 32 | at;
 }
 
+void jailer_client_settled(struct jailer_client *c, struct jailer_handle *h)
+{
+	const struct place *p = place_of(c, h->id);
+	struct connection *k = p != NULL ? c->connections[p->connection] : NULL;
+	if (k != NULL && h->starting)
+		k->starting--;
+	h->starting = false;
+}
+
 static void place_give(struct jailer_client *c, struct place *p)
 {
 	if (p == NULL)
 		return;
+	jailer_client_settled(c, p->handle);
 	p->handle->id = 0;
 	p->handle = NULL;
 	p->next_free = c->free_first;
@@ -109,6 +120,7 @@ static void connection_lost(struct connection *lost)
 		if (c->connections[i] != lost)
 			continue;
 		c->connections[i] = NULL;
+		c->attached--;
 		for (uint32_t at = 0; at < c->places_count; at++) {
 			struct place *p = &c->places[at];
 			if (p->handle == NULL || p->connection != i)
@@ -176,36 +188,55 @@ int jailer_client_attach(struct jailer_client *c, int socket, struct fault *f)
 			return fault_set(f, FAULT_PLATFORM, -error, "attach a jailer");
 		}
 		c->connections[i] = k;
+		c->attached++;
 		return 0;
 	}
 	(void)close(socket);
 	return fault_set(f, FAULT_PLATFORM, 0, "more than %d jailers", JAILERS_MAX);
 }
 
+unsigned jailer_client_jailers(const struct jailer_client *c)
+{
+	return c->attached;
+}
+
+/* The one with the fewest starts under way; of several, in turn. JAILERS_MAX: none. */
+static unsigned connection_choose(struct jailer_client *c)
+{
+	unsigned best = JAILERS_MAX;
+	for (unsigned tries = 0; tries < JAILERS_MAX; tries++) {
+		const unsigned i = (c->turn + tries) % JAILERS_MAX;
+		const struct connection *k = c->connections[i];
+		if (k != NULL &&
+			(best == JAILERS_MAX || k->starting < c->connections[best]->starting))
+			best = i;
+	}
+	c->turn = best + 1;
+	return best;
+}
+
 int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum jail_kind kind,
 	uint64_t source, const int fds[JAILER_START_FDS], struct fault *f)
 {
-	for (unsigned tries = 0; tries < JAILERS_MAX; tries++) {
-		unsigned i = c->turn++ % JAILERS_MAX;
-		struct connection *k = c->connections[i];
-		if (k == NULL)
-			continue;
-		struct jailer_request request = {
-			.type = JAILER_START, .kind = kind, .source = source};
-		request.id = place_take(c, h, i);
-		if (request.id == 0)
-			return fault_code(f, FAULT_BUSY, "too_many_jails",
-				"%d jails are alive; try again later", HANDLES_MAX);
-		h->id = request.id;
-		if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0)
-			return 0;
-		int error = errno;
-		place_give(c, place_of(c, request.id));
-		return fault_code(f, FAULT_BUSY, "jailer_busy",
-			"the jailer takes no more requests now (%s); try again", strerror(error));
-	}
-	return fault_code(
-		f, FAULT_BUSY, "no_jailer", "no jailer runs at the moment; try again in a second");
+	const unsigned i = connection_choose(c);
+	if (i == JAILERS_MAX)
+		return fault_code(f, FAULT_BUSY, "no_jailer",
+			"no jailer runs at the moment; try again in a second");
+	struct connection *k = c->connections[i];
+	struct jailer_request request = {.type = JAILER_START, .kind = kind, .source = source};
+	request.id = place_take(c, h, i);
+	if (request.id == 0)
+		return fault_code(f, FAULT_BUSY, "too_many_jails",
+			"%d jails are alive; try again later", HANDLES_MAX);
+	h->id = request.id;
+	h->starting = kind == JAIL_EXEC; /* others may use every cpu */
+	k->starting += h->starting;
+	if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0)
+		return 0;
+	int error = errno;
+	place_give(c, place_of(c, request.id));
+	return fault_code(f, FAULT_BUSY, "jailer_busy",
+		"the jailer takes no more requests now (%s); try again", strerror(error));
 }
 
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)

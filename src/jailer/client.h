@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "jailer/message.h"
 
+#include <stdbool.h>
 #include <uv.h>
 
 struct jailer_client;
@@ -16,16 +17,20 @@ struct jailer_handle {
 	/* What became of it; after JAILER_EXITED or JAILER_FAILED the id is no longer valid. `fd`:
 	 * with JAILER_STARTED of a fetch jail its listener, the callee's; else -1. */
 	void (*event)(struct jailer_handle *h, const struct jailer_event *event, int fd);
-	uint64_t id; /* 0 while it has none */
+	uint64_t id;   /* 0 while it has none */
+	bool starting; /* between its start and jailer_client_settled, or its end */
 };
 
 struct jailer_client *jailer_client_create(uv_loop_t *loop);
 /* Adds a jailer's socket (owned from here on), at start or when one was replaced. */
 int jailer_client_attach(struct jailer_client *c, int socket, struct fault *f);
-/* Starts a jail; the descriptors stay the caller's. 0: h->event will come. -1: FAULT_BUSY where no
- * jailer is there or its queue is full. */
+/* Starts a jail, with the jailer that has the fewest under way; the descriptors stay the caller's.
+ * 0: h->event will come. -1: FAULT_BUSY where no jailer is there or its queue is full. */
 int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum jail_kind kind,
 	uint64_t source, const int fds[JAILER_START_FDS], struct fault *f);
+/* What it runs is ready: its jailer's cpu is free for another start. */
+void jailer_client_settled(struct jailer_client *c, struct jailer_handle *h);
+unsigned jailer_client_jailers(const struct jailer_client *c); /* attached now */
 /* Ends a jail; its event comes all the same. */
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h);
 unsigned jailer_client_count(const struct jailer_client *c); /* handles with an id */

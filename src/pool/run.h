@@ -12,8 +12,10 @@ enum run_state { RUN_STARTING, RUN_WAITING, RUN_CALLED, RUN_ENDING };
 
 struct pool_call {
 	struct pool *pool;
-	struct pool_run *run;
-	struct buf frame; /* the CALL frame not yet written; from frame_sent on */
+	struct pool_run *run;         /* NULL while it waits for its turn to start one */
+	struct pool_program *program; /* while it waits */
+	struct pool_call *next;       /* in the pool's queue */
+	struct buf frame;             /* the CALL frame not yet written; from frame_sent on */
 	size_t frame_sent;
 	void (*done)(void *ctx, const struct pool_result *result);
 	void *ctx;
@@ -32,7 +34,7 @@ struct pool_run {
 	struct pool_run *older, *newer; /* waiting in the pool, by age */
 	enum run_state state;
 	enum pool_outcome forced; /* why we killed it, once we did; else POOL_VALUE */
-	uint64_t waiting_since_ns;
+	uint64_t started_ns, waiting_since_ns;
 	int control, out, err; /* our ends */
 	uv_poll_t control_poll, out_poll, err_poll;
 	uv_timer_t timer;
