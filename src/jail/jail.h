@@ -67,11 +67,16 @@ struct jail_parts {
 	uint64_t mark;      /* the backend's own, by which it knows an untouched slot */
 };
 
+/* What start is given should lie below this number, and the slots' parts above, where there may be
+ * many: a jail then does not begin by copying them. */
+enum { JAIL_FDS_LOW = 256 };
+
 enum { JAIL_STDIN, JAIL_STDOUT, JAIL_STDERR, JAIL_CONTROL, JAIL_BULK, JAIL_PROGRAM, JAIL_FDS };
 
 /* What came of a jail's program; all zero while it runs. Written by the stub into memory shared
  * with the jailer. */
 struct jail_end {
+	uint32_t parted;      /* 1 once the jail has what it needs of the jailer's descriptors */
 	uint32_t reported;    /* 1 once the rest is there */
 	int32_t status;       /* as wait(2) gives it */
 	int32_t start_error;  /* errno where the program could not be started, else 0 */
@@ -107,7 +112,8 @@ struct jail_backend {
 struct jail_runner {
 	void (*give)(struct buf *out);
 	int (*take)(const void *bytes, size_t len);
-	/* Closes none of the descriptors. Returns the pid of the jail's first
+	/* Closes none of the descriptors; those of `fds` must stay as they are until end->parted,
+	 * or until it has ended. Returns the pid of the jail's first
 	 * process, or -1. `end` is shared memory. */
 	pid_t (*start)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
 		const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,

@@ -61,7 +61,8 @@ static void failed_send(
 
 /* ---- starting ---- */
 
-static void slot_start(struct jailer *j, struct slot *slot, const struct waiting *w)
+/* Takes the request's descriptors. */
+static void slot_start(struct jailer *j, struct slot *slot, struct waiting *w)
 {
 	const bool exec = slot->kind == JAIL_EXEC;
 	const int fds[JAIL_FDS] = {
@@ -80,7 +81,7 @@ static void slot_start(struct jailer *j, struct slot *slot, const struct waiting
 		slot_remove(&j->slots, slot);
 		return;
 	}
-	slot_running(&j->slots, slot, w->request.id, pid);
+	slot_running(&j->slots, slot, w->request.id, pid, w->fds);
 	/* An execution jail's start is not told: its driver says READY itself. */
 	if (!exec) {
 		struct jailer_event event = {
@@ -372,6 +373,7 @@ int jailer_run(const struct jailer_setup *setup)
 			bad = event_handle(&j, &events[i]) < 0;
 		if (bad != 0)
 			break;
+		slots_parted(&j.slots);
 	}
 	jails_end(&j);
 	return 0;

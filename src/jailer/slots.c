@@ -60,8 +60,32 @@ static void job_add(
 
 /* ---- states ---- */
 
+/* Closes what its jail was given. */
+static void slot_parted(struct slot **at)
+{
+	struct slot *slot = *at;
+	*at = slot->next_parting;
+	for (unsigned i = 0; i < JAILER_START_FDS; i++)
+		(void)close(slot->fds[i]);
+}
+
+void slots_parted(struct slots *s)
+{
+	for (struct slot **at = &s->parting; *at != NULL;) {
+		if (__atomic_load_n(&s->ends[*at - s->all].parted, __ATOMIC_ACQUIRE) != 0)
+			slot_parted(at);
+		else
+			at = &(*at)->next_parting;
+	}
+}
+
 static void slot_forget(struct slots *s, struct slot *slot)
 {
+	struct slot **at = &s->parting;
+	while (*at != NULL && *at != slot)
+		at = &(*at)->next_parting;
+	if (*at != NULL)
+		slot_parted(at);
 	slot->id = 0;
 	slot->killed = false;
 	s->pids[slot - s->all] = 0;
@@ -114,8 +138,15 @@ struct slot *slot_take_ready(struct slots *s)
 	return slot;
 }
 
-void slot_running(struct slots *s, struct slot *slot, uint64_t id, pid_t pid)
+void slot_running(
+	struct slots *s, struct slot *slot, uint64_t id, pid_t pid, int fds[JAILER_START_FDS])
 {
+	for (unsigned i = 0; i < JAILER_START_FDS; i++) {
+		slot->fds[i] = fds[i];
+		fds[i] = -1;
+	}
+	slot->next_parting = s->parting;
+	s->parting = slot;
 	journal_started(s->setup->journal, slot_number(s, slot), pid);
 	slot->state = SLOT_RUNNING;
 	slot->started_ns = clock_mono_ns();
@@ -154,6 +185,18 @@ static void slot_removed(struct slots *s, struct slot *slot, const struct helper
 	s->free = slot;
 }
 
+static void parts_raise(struct jail_parts *parts)
+{
+	for (unsigned i = 0; i < JAIL_PARTS; i++) {
+		int high =
+			parts->fd[i] >= 0 ? fcntl(parts->fd[i], F_DUPFD_CLOEXEC, JAIL_FDS_LOW) : -1;
+		if (high < 0)
+			continue; /* too few are allowed: slower, but good */
+		(void)close(parts->fd[i]);
+		parts->fd[i] = high;
+	}
+}
+
 int slots_helped(struct slots *s, struct helper *h, struct slot **slot, struct helper_done *done)
 {
 	struct jail_parts parts;
@@ -166,6 +209,7 @@ int slots_helped(struct slots *s, struct helper *h, struct slot **slot, struct h
 		slot_removed(s, *slot, done);
 		return 0;
 	}
+	parts_raise(&parts);
 	(*slot)->parts = parts;
 	s->making_exec -= (*slot)->kind == JAIL_EXEC;
 	return 1;

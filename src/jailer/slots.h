@@ -27,7 +27,9 @@ struct slot {
 	uint64_t started_ns;
 	struct jail_parts parts;
 	struct waiting *for_request; /* a build or fetch slot's own */
+	int fds[JAILER_START_FDS];   /* what its jail was given, until it has parted; else -1 */
 	struct slot *next;           /* free or ready ones */
+	struct slot *next_parting;
 };
 
 struct slots {
@@ -36,6 +38,7 @@ struct slots {
 	pid_t *pids;           /* of each slot's jail; 0: none */
 	struct jail_end *ends; /* one for each, shared with the stubs */
 	struct slot *free, *ready;
+	struct slot *parting; /* those whose jails have not parted, when last looked at */
 	unsigned ready_count, making_exec;
 	struct helper helpers[JAILER_HELPERS];
 	struct helper_job *jobs; /* a ring of at most one job a slot */
@@ -53,7 +56,11 @@ void slot_remove(struct slots *s, struct slot *slot);
 /* Puts it where slot_take_ready finds it. */
 void slot_ready(struct slots *s, struct slot *slot);
 struct slot *slot_take_ready(struct slots *s); /* NULL: none */
-void slot_running(struct slots *s, struct slot *slot, uint64_t id, pid_t pid);
+/* Takes over the descriptors that the jail was given. */
+void slot_running(
+	struct slots *s, struct slot *slot, uint64_t id, pid_t pid, int fds[JAILER_START_FDS]);
+/* Closes what jails were given that have parted since. */
+void slots_parted(struct slots *s);
 struct slot *slot_by_pid(const struct slots *s, pid_t pid);
 struct slot *slot_by_id(const struct slots *s, uint64_t id);
 

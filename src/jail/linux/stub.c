@@ -6,6 +6,12 @@
  * it. It reports what became of the program in memory shared with the jailer, which no program of
  * the jail has: exec replaces its memory.
  *
+ * The jailer may hold ten thousand descriptors, and copying and closing them would cost more than
+ * all else. So an execution jail's stub shares the jailer's table at first, reads what belongs to
+ * its slot, then takes a table of its own with no more than the first JAIL_FDS_LOW, which is where
+ * the jailer puts what the program gets; it says so in `end`, and until then the jailer leaves
+ * those alone.
+ *
  * Between fork and exec only async-signal-safe calls are made.
  */
 
@@ -13,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/sched.h>
 #include <linux/securebits.h>
 #include <sched.h>
@@ -36,6 +43,7 @@ struct starting {
 	const int *fds;
 	struct jail_end *end;
 	int nothing; /* an execution jail's own stdin, else -1 */
+	bool shares; /* the jailer's descriptors, still */
 };
 
 static _Noreturn void give_up(struct jail_end *end, const char *step)
@@ -183,8 +191,6 @@ static _Noreturn void program_exec(const struct starting *s)
 	int program = s->fds[JAIL_BULK] >= 0 ? 5 : 4;
 	if (dup3(s->fds[JAIL_PROGRAM], program, O_CLOEXEC) < 0)
 		give_up(s->end, "descriptors");
-	if (s->parts->fd[PART_RULES] >= 0 && landlock_enter(s->parts->fd[PART_RULES]) < 0)
-		give_up(s->end, "landlock");
 	if (syscall(SYS_close_range, (unsigned)program + 1, ~0U, 0) < 0)
 		give_up(s->end, "close_range");
 	sigset_t none;
@@ -204,17 +210,27 @@ static void signals_reset(void)
 	(void)signal(SIGPIPE, SIG_DFL);
 }
 
+/* What the slot's descriptors were for is done. */
+static void descriptors_part(struct starting *s)
+{
+	if (s->parts->fd[PART_RULES] >= 0 && landlock_enter(s->parts->fd[PART_RULES]) < 0)
+		give_up(s->end, "landlock");
+	if (s->shares && syscall(SYS_close_range, JAIL_FDS_LOW, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+		give_up(s->end, "descriptors");
+	__atomic_store_n(&s->end->parted, 1, __ATOMIC_RELEASE);
+	/* Its own /dev/null: flags and owners set on a shared one would be the next call's too. */
+	s->nothing = s->kind == JAIL_EXEC ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+}
+
 static _Noreturn void stub_run(struct starting *s)
 {
-	/* Its own /dev/null: flags and owners set on a shared one would be the next call's too.
-	 * Before the limit on descriptors. */
-	s->nothing = s->kind == JAIL_EXEC ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
 	signals_reset();
 	spaces_enter(s);
 	if (chdir("/tmp") < 0)
 		give_up(s->end, "chdir");
-	limits_apply(s);
 	identity_drop(s);
+	descriptors_part(s);
+	limits_apply(s);
 	/* vfork: CLONE_VM | CLONE_VFORK does not depend on our size. The child only execs or
 	 * _exits. */
 	pid_t program = vfork();
@@ -242,15 +258,31 @@ static _Noreturn void stub_run(struct starting *s)
 	}
 }
 
+static bool fds_are_low(const int fds[JAIL_FDS])
+{
+	for (int i = 0; i < JAIL_FDS; i++) {
+		if (fds[i] >= JAIL_FDS_LOW)
+			return false;
+	}
+	return true;
+}
+
 pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
 	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
 	struct fault *f)
 {
-	struct starting s = {.plan = plan, .kind = kind, .parts = parts, .fds = fds, .end = end};
+	struct starting s = {.plan = plan,
+		.kind = kind,
+		.parts = parts,
+		.fds = fds,
+		.end = end,
+		.shares = kind == JAIL_EXEC && !plan->proc && fds_are_low(fds)};
 	struct clone_args args = {
 		.flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
 		.exit_signal = SIGCHLD,
 	};
+	if (s.shares)
+		args.flags |= CLONE_FILES;
 	if (linux_cgroups.version == 2) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (unsigned)parts->fd[PART_ENTER];
