@@ -225,7 +225,6 @@ static void call_start(struct pool *pool, struct pool_call *call)
 		return;
 	}
 	call->run->call = call;
-	run_watch_output(call->run);
 }
 
 /* Starts what waits for its turn: calls first, then spares. */
@@ -360,8 +359,6 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	call->run->call = call;
 	if (call->waited)
 		run_call(call->run, call);
-	else
-		run_watch_output(call->run);
 	return call;
 }
 

@@ -12,7 +12,10 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { ENDING_MS = 200 }; /* a driver that has answered gets this long to end by itself */
+enum {
+	ENDING_MS = 200, /* a driver that has answered gets this long to end by itself */
+	QUICK_MS = 5, /* most starts and calls are done by then: output is read once, at the end */
+};
 
 static void run_readable(uv_poll_t *poll, int status, int events);
 
@@ -232,13 +235,24 @@ static void call_timeout(uv_timer_t *timer)
 	run_kill(run, run->state == RUN_STARTING ? POOL_INIT_TIMEOUT : POOL_TIMEOUT);
 }
 
-void run_watch_output(struct pool_run *run)
+/* It takes its time: its output may be more than a pipe holds. */
+static void goes_on(uv_timer_t *timer)
 {
-	if (run->polls_output)
-		return;
-	(void)uv_poll_start(&run->out_poll, UV_READABLE, run_readable);
-	(void)uv_poll_start(&run->err_poll, UV_READABLE, run_readable);
-	run->polls_output = true;
+	struct pool_run *run = timer->data;
+	if (!run->polls_output) {
+		(void)uv_poll_start(&run->out_poll, UV_READABLE, run_readable);
+		(void)uv_poll_start(&run->err_poll, UV_READABLE, run_readable);
+		run->polls_output = true;
+	}
+	(void)uv_timer_start(timer, call_timeout, run->patience_ms, 0);
+}
+
+/* It has so long for what it does next. */
+static void patience_start(struct pool_run *run, uint64_t ms)
+{
+	const uint64_t quick = ms < QUICK_MS ? ms : QUICK_MS;
+	run->patience_ms = ms - quick;
+	(void)uv_timer_start(&run->timer, goes_on, quick, 0);
 }
 
 void run_call(struct pool_run *run, struct pool_call *call)
@@ -250,8 +264,7 @@ void run_call(struct pool_run *run, struct pool_call *call)
 	frame_set_deadline(&call->frame,
 		(int64_t)(clock_unix_ns() + pool_limits_of(run->pool)->exec_ms * 1000000U));
 	frame_write(run);
-	run_watch_output(run);
-	(void)uv_timer_start(&run->timer, call_timeout, pool_limits_of(run->pool)->exec_ms, 0);
+	patience_start(run, pool_limits_of(run->pool)->exec_ms);
 }
 
 /* ---- its end ---- */
@@ -378,6 +391,6 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program, stru
 	run->timer.data = run;
 	run->open_handles++;
 	(void)uv_poll_start(&run->control_poll, UV_READABLE, run_readable);
-	(void)uv_timer_start(&run->timer, call_timeout, pool_limits_of(pool)->init_ms, 0);
+	patience_start(run, pool_limits_of(pool)->init_ms);
 	return run;
 }

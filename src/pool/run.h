@@ -42,14 +42,12 @@ struct pool_run {
 	bool exited;
 	bool spare; /* started for no call */
 	bool polls_output;
+	uint64_t patience_ms;              /* beyond the first QUICK_MS (run.c) */
 	struct buf in, out_text, err_text; /* frames; output */
 };
 
 /* Starts a jail with the program. NULL: f set. */
 struct pool_run *run_start(struct pool *pool, struct pool_program *program, struct fault *f);
-/* Reads its output from now on; a call does so anyway. Before it only where package initialisation
- * may be long-winded. */
-void run_watch_output(struct pool_run *run);
 /* Gives a READY run its call. */
 void run_call(struct pool_run *run, struct pool_call *call);
 /* Kills it; its call, if any, is told `why`. */
