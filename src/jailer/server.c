@@ -180,6 +180,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, pid_t pid, int statu
 {
 	const struct jail_end *end = &j->slots.ends[slot - j->slots.all];
 	bool reported = __atomic_load_n(&end->reported, __ATOMIC_ACQUIRE) != 0;
+	slot_stopped(&j->slots, slot);
 	struct jailer_event event = {
 		.type = JAILER_EXITED, .kind = slot->kind, .id = slot->id, .pid = pid};
 	event.status = reported ? end->status : status;

@@ -79,13 +79,17 @@ void slots_parted(struct slots *s)
 	}
 }
 
-static void slot_forget(struct slots *s, struct slot *slot)
+void slot_stopped(struct slots *s, struct slot *slot)
 {
 	struct slot **at = &s->parting;
 	while (*at != NULL && *at != slot)
 		at = &(*at)->next_parting;
 	if (*at != NULL)
 		slot_parted(at);
+}
+
+static void slot_forget(struct slots *s, struct slot *slot)
+{
 	slot->id = 0;
 	slot->killed = false;
 	s->pids[slot - s->all] = 0;

@@ -59,6 +59,8 @@ struct slot *slot_take_ready(struct slots *s); /* NULL: none */
 /* Takes over the descriptors that the jail was given. */
 void slot_running(
 	struct slots *s, struct slot *slot, uint64_t id, pid_t pid, int fds[JAILER_START_FDS]);
+/* Its jail has ended: closes what that was given, before anyone is told. */
+void slot_stopped(struct slots *s, struct slot *slot);
 /* Closes what jails were given that have parted since. */
 void slots_parted(struct slots *s);
 struct slot *slot_by_pid(const struct slots *s, pid_t pid);
