@@ -51,6 +51,7 @@ struct pool_result {
  * goes. */
 struct pool_program {
 	int fd;                   /* the binary, open for reading */
+	char *module;             /* its owner's: "path@version", for people; NULL: not known */
 	struct pool_run *runs;    /* all that are alive */
 	struct pool_run *waiting; /* of those, READY ones; the newest first */
 	unsigned spare;           /* of those, waiting ones and such as will be */
