@@ -72,17 +72,20 @@ void node_reload(struct node *n, int control)
 	struct fault f = {0};
 	defer_buf struct buf faults = {0};
 	defer_buf struct buf changed = {0};
-	if (fresh_load(n, &fresh, &faults, &f) < 0 || fresh_send(control, &fresh, &f) < 0) {
+	int taken = fresh_load(n, &fresh, &faults, &f);
+	if (taken == 0) {
+		node_log_lines(LOG_WARN, &fresh.warnings);
+		config_differences(&n->config, &fresh, &changed);
+		if (changed.len > 0)
+			log_warn("SIGHUP: what changed here needs a restart: %s", changed.data);
+		taken = fresh_send(control, &fresh, &f);
+	}
+	if (taken == 0) {
+		config_reload_take(&n->config, &fresh);
+	} else {
 		node_log_lines(LOG_ERROR, &faults);
 		log_error("SIGHUP: %s; nothing was changed", f.text);
-		config_finish(&fresh);
-		return;
 	}
-	node_log_lines(LOG_WARN, &fresh.warnings);
-	config_differences(&n->config, &fresh, &changed);
-	if (changed.len > 0)
-		log_warn("SIGHUP: what changed here needs a restart: %s", changed.data);
-	config_reload_take(&n->config, &fresh);
 	config_finish(&fresh);
 }
 
