@@ -171,8 +171,11 @@ static bool token_check(const struct api *api, struct http_exchange *x, enum tok
 		if (given != NULL && c->admin_api_token != NULL &&
 			token_equal(given, c->admin_api_token))
 			return true;
-		problem_simple(
-			x, 403, "forbidden", "request", "the admin token is missing or wrong");
+		defer_free char *detail = mem_printf(
+			"the admin token is missing or wrong: send it as \"%s: …\"; where the "
+			"configuration has none, it is in admin-token in the state directory",
+			c->admin_token_header);
+		problem_simple(x, 403, "forbidden", "request", detail);
 		return false;
 	}
 	return true;

@@ -222,8 +222,11 @@ int config_load(struct config *c, const char *path, struct buf *faults, struct f
 		return config_parse(c, "{}", 2, faults, f);
 	size_t len = 0;
 	defer_free char *text = fs_read(path, CONFIG_MAX, &len, f);
-	if (text == NULL)
+	if (text == NULL) {
+		if (f->kind == FAULT_PLATFORM) /* a directory, not ours to read … */
+			f->kind = FAULT_INPUT;
 		return fault_wrap(f, "configuration");
+	}
 	if (config_parse(c, text, len, faults, f) < 0)
 		return fault_wrap(f, "%s", path);
 	return 0;
