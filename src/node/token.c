@@ -52,13 +52,11 @@ static char *token_read(const char *path)
 static char *token_make(const char *path, struct fault *f)
 {
 	unsigned char random[TOKEN_BYTES];
-	char text[2 * TOKEN_BYTES + 2];
+	char text[2 * TOKEN_BYTES + 1];
 	randombytes_buf(random, sizeof(random));
-	(void)sodium_bin2hex(text, sizeof(text) - 1, random, sizeof(random));
-	(void)strcat(text, "\n");
-	if (fs_write(path, text, strlen(text), 0600, f) < 0)
-		return NULL;
-	return mem_strndup(text, strlen(text) - 1);
+	(void)sodium_bin2hex(text, sizeof(text), random, sizeof(random));
+	defer_free char *line = mem_printf("%s\n", text);
+	return fs_write(path, line, strlen(line), 0600, f) < 0 ? NULL : mem_strdup(text);
 }
 
 int node_admin_token(const struct node *n, struct config *c, struct fault *f)

@@ -417,8 +417,8 @@ class Hangup(unittest.TestCase):
         return self.own.send("GET", JAILS, headers={"X-Sky-Island-Token": token}).status
 
     def test_tokens(self):
-        parts = self.own.parts
         self.assertEqual((self.get("first-token"), self.get("second-token")), (200, 403))
+        parts = self.own.parts  # behind an answer: the server is whom it becomes
         self.token("second-token")
         self.assertEqual(self.get("second-token"), 403)
         kept = self.own.connection()
