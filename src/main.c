@@ -6,7 +6,7 @@
  *   cli/          the subcommands
  *   node/         one running Sky Island: preparation, the supervisor and the processes it forks
  *   http/         the HTTP server: connections, parsing, limits
- *   api/          routes, tokens, problem details; POST /api/v1/function
+ *   api/          routes, tokens, problem details; POST /api/v1/function; the admin API
  *   function/     a call's way: call (its text), resolve (its package), source (fetched), artifact
  * (built), invoke (all together); tool runs driver/cmd/tool in a jail pool/         jails waiting
  * and running, how each call ended, the frames spoken with a driver jailer/       message, client

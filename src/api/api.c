@@ -19,7 +19,8 @@
 enum token { TOKEN_NONE, TOKEN_FUNCTION, TOKEN_ADMIN };
 
 struct route {
-	const char *method, *path;
+	const char *method;
+	const char *path; /* may end in {id}, which stands for one element that is not empty */
 	enum token token;
 	void (*handle)(struct api *api, struct http_exchange *x);
 };
@@ -62,6 +63,12 @@ static const struct route routes[] = {
 	{"GET", "/api/v1/healthcheck", TOKEN_NONE, health_get},
 	{"GET", "/readyz", TOKEN_NONE, ready_get},
 	{"POST", "/api/v1/function", TOKEN_FUNCTION, function_post},
+	{"GET", "/api/v1/admin/jails", TOKEN_ADMIN, jails_get},
+	{"DELETE", "/api/v1/admin/jails", TOKEN_ADMIN, jails_delete},
+	{"GET", "/api/v1/admin/jails/{id}", TOKEN_ADMIN, jail_get},
+	{"DELETE", "/api/v1/admin/jails/{id}", TOKEN_ADMIN, jail_delete},
+	{"GET", "/api/v1/admin/jail/{id}", TOKEN_ADMIN, jail_get},
+	{"DELETE", "/api/v1/admin/jail/{id}", TOKEN_ADMIN, jail_delete},
 };
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
@@ -164,8 +171,11 @@ static bool token_check(const struct api *api, struct http_exchange *x, enum tok
 		if (given != NULL && c->admin_api_token != NULL &&
 			token_equal(given, c->admin_api_token))
 			return true;
-		problem_simple(
-			x, 403, "forbidden", "request", "the admin token is missing or wrong");
+		defer_free char *detail = mem_printf(
+			"the admin token is missing or wrong: send it as \"%s: …\"; where the "
+			"configuration has none, it is in admin-token in the state directory",
+			c->admin_token_header);
+		problem_simple(x, 403, "forbidden", "request", detail);
 		return false;
 	}
 	return true;
@@ -173,11 +183,25 @@ static bool token_check(const struct api *api, struct http_exchange *x, enum tok
 
 /* ---- routes ---- */
 
+static bool route_matches(const struct route *route, const char *path)
+{
+	const size_t fixed = strcspn(route->path, "{");
+	if (route->path[fixed] == '\0')
+		return strcmp(route->path, path) == 0;
+	return strncmp(route->path, path, fixed) == 0 && path[fixed] != '\0' &&
+	       strchr(path + fixed, '/') == NULL;
+}
+
+const char *path_parameter(const struct http_exchange *x)
+{
+	return strrchr(http_path(x), '/') + 1;
+}
+
 static void allow_add(struct http_exchange *x, const char *path)
 {
 	struct buf methods = {0};
 	for (size_t i = 0; i < ROUTES; i++) {
-		if (strcmp(routes[i].path, path) != 0)
+		if (!route_matches(&routes[i], path))
 			continue;
 		buf_printf(&methods, "%s%s", methods.len > 0 ? ", " : "", routes[i].method);
 		if (strcmp(routes[i].method, "GET") == 0)
@@ -217,7 +241,7 @@ static void on_request(struct http_exchange *x, void *ctx)
 	if (!door->trusted && !origin_check(api, x))
 		return;
 	for (size_t i = 0; i < ROUTES && route == NULL; i++) {
-		if (strcmp(routes[i].path, path) != 0)
+		if (!route_matches(&routes[i], path))
 			continue;
 		path_known = true;
 		if (strcmp(routes[i].method, method) == 0)

@@ -10,7 +10,9 @@
 #include "http/http.h"
 
 struct api_setup {
-	const struct config *config;
+	const struct config *config; /* its tokens may be replaced while it runs (SIGHUP) */
+	struct jailer_client *jailers;
+	const char *state; /* path of the state directory, for people */
 	struct invoke_setup invoke;
 };
 

@@ -36,6 +36,15 @@ void json_respond(struct http_exchange *x, int status, json_t *body);
 void function_post(struct api *api, struct http_exchange *x);
 void function_gone(struct api *api, struct http_exchange *x);
 
+/* /api/v1/admin/jails and below (admin.c) */
+void jails_get(struct api *api, struct http_exchange *x);
+void jails_delete(struct api *api, struct http_exchange *x);
+void jail_get(struct api *api, struct http_exchange *x);
+void jail_delete(struct api *api, struct http_exchange *x);
+
+/* What stands in the path for a route's trailing {id}. */
+const char *path_parameter(const struct http_exchange *x);
+
 /* Text for JSON: what is not UTF-8 becomes U+FFFD. *clean says whether nothing was replaced. The
  * caller frees. */
 char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean);

@@ -215,8 +215,8 @@ static void timing_add(const struct pending *p, const struct invoke_answer *a)
 		ms(p->resolve_ns), ms(a->fetch_ns), ms(a->build_ns), ms(a->jail_ns), ms(a->run_ns));
 	if (a->source == NULL)
 		return;
-	http_add_header(x, "X-Sky-Island-Module", "%s@%s",
-		a->source->module[0] != '\0' ? a->source->module : "std", a->source->version);
+	defer_free char *module = source_label(a->source);
+	http_add_header(x, "X-Sky-Island-Module", "%s", module);
 }
 
 static void text_set(json_t *to, const char *name, const char *data, size_t len)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "node/node.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -34,6 +35,11 @@ static int prepare(struct node *n, const struct cli *cli)
 int cli_serve(const struct cli *cli)
 {
 	struct node n;
+	sigset_t hangup;
+	/* While it prepares, SIGHUP waits for the supervisor, which hears it. */
+	(void)sigemptyset(&hangup);
+	(void)sigaddset(&hangup, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &hangup, NULL);
 	int failed = prepare(&n, cli);
 	if (failed == 0)
 		failed = supervisor_run(&n, -1);

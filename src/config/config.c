@@ -55,7 +55,7 @@ static const struct field fields[] = {
 		.allowed = "a release such as \"14.2-RELEASE\""},
 	{"http_port", &field_number, AT(http_port), .fallback = "3280", .max = 65535},
 	{"admin_api_token", &field_secret, AT(admin_api_token), .valid = check_visible,
-		.allowed = token_words},
+		.allowed = token_words, .reload = true},
 	{"admin_token_header", &field_string, AT(admin_token_header),
 		.fallback = "\"X-Sky-Island-Token\"", .valid = check_header_name,
 		.allowed = "a header's name, a token of RFC 9110"},
@@ -71,7 +71,7 @@ static const struct field fields[] = {
 		.valid = check_host, .allowed = "a list of up to 256 host names or addresses"},
 	{"open", &field_bool, AT(open), .fallback = "false"},
 	{"function_token", &field_secret, AT(function_token), .valid = check_visible,
-		.allowed = token_words},
+		.allowed = token_words, .reload = true},
 	{"user", &field_string, AT(user), .valid = check_name, .allowed = "a user's name"},
 	{"log_level", &field_string, AT(log_level), .fallback = "\"info\"",
 		.valid = check_log_level, .allowed = "\"debug\", \"info\", \"warn\" or \"error\""},
@@ -85,7 +85,7 @@ static const struct field fields[] = {
 		.choices = filesystem_words},
 
 	{"network.ip4", &field_pools, .offset = offsetof(struct config, pools),
-		.allowed = "an object, or a list of up to 64 of them"},
+		.allowed = "an object, or a list of up to 64 of them", .reload = true},
 
 	{"jails.base_jail_dir", &field_string, AT(base_jail_dir), .valid = check_absolute,
 		.there = there_path, .allowed = path_words},
@@ -168,7 +168,16 @@ static bool statsd_read(struct reading *r, const struct field *field, const char
 	return true;
 }
 
-const struct field_kind field_statsd = {.read = statsd_read};
+/* Its port has no row of its own here. */
+static bool statsd_same(const void *a, const void *b)
+{
+	const size_t back = offsetof(struct config, statsd_host);
+	const struct config *left = (const void *)((const char *)a - back);
+	const struct config *right = (const void *)((const char *)b - back);
+	return field_string.same(a, b) && left->statsd_port == right->statsd_port;
+}
+
+const struct field_kind field_statsd = {.read = statsd_read, .same = statsd_same};
 
 /* Where the text stops being JSON. The words near the place stay out: they may be a token. */
 static void syntax_complain(struct reading *r, const json_error_t *e)
@@ -213,11 +222,28 @@ int config_load(struct config *c, const char *path, struct buf *faults, struct f
 		return config_parse(c, "{}", 2, faults, f);
 	size_t len = 0;
 	defer_free char *text = fs_read(path, CONFIG_MAX, &len, f);
-	if (text == NULL)
+	if (text == NULL) {
+		if (f->kind == FAULT_PLATFORM) /* a directory, not ours to read … */
+			f->kind = FAULT_INPUT;
 		return fault_wrap(f, "configuration");
+	}
 	if (config_parse(c, text, len, faults, f) < 0)
 		return fault_wrap(f, "%s", path);
 	return 0;
+}
+
+void config_differences(const struct config *a, const struct config *b, struct buf *paths)
+{
+	for (size_t i = 0; i < ROWS(fields); i++) {
+		const struct field *field = &fields[i];
+		const void *left = (const char *)a + field->offset;
+		const void *right = (const char *)b + field->offset;
+		if (field->reload ||
+			(field->kind->same != NULL ? field->kind->same(left, right)
+						   : memcmp(left, right, field->size) == 0))
+			continue;
+		buf_printf(paths, "%s%s", paths->len > 0 ? ", " : "", field->path);
+	}
 }
 
 void config_finish(struct config *c)

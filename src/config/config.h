@@ -81,6 +81,7 @@ struct config {
 	struct config_limits exec, build;
 	struct config_pool *pools; /* pools_count of them */
 	size_t pools_count;
+	char *pools_text; /* network.ip4 as it was given, JSON; NULL: not given */
 	/* who is told */
 	char *statsd_host; /* NULL: off */
 	unsigned statsd_port;
@@ -95,6 +96,23 @@ int config_load(struct config *c, const char *path, struct buf *faults, struct f
 int config_parse(
 	struct config *c, const char *text, size_t len, struct buf *faults, struct fault *f);
 void config_finish(struct config *c);
+
+/*
+ * What SIGHUP reads again: the tokens and the address pools. The supervisor loads the file anew,
+ * checks it against what runs and sends these fields on as text; the server parses that and takes
+ * them (config_reload.c).
+ */
+/* Appends the paths of all other fields in which the two differ, ", " between them. */
+void config_differences(const struct config *a, const struct config *b, struct buf *paths);
+/* Whether these tokens will do where `running` listens, which SIGHUP does not change. Complaints as
+ * config_load's. */
+int config_reload_check(const struct config *running, const struct config *fresh,
+	struct buf *faults, struct fault *f);
+/* A configuration of these fields alone, for config_parse; secrets stand in it. The caller frees.
+ */
+char *config_reload_text(const struct config *c);
+/* Moves these fields; what `to` had is freed. */
+void config_reload_take(struct config *to, struct config *from);
 
 /* True where `listen` is loopback or a unix socket. */
 bool config_is_loopback(const struct config *c);

@@ -29,6 +29,8 @@ struct field_kind {
 	void (*drop)(void *at);
 	/* Says what is allowed; NULL where the field says it itself. */
 	void (*allow)(const struct field *field, struct buf *out);
+	/* Whether two values are the same; NULL: bytes are compared. */
+	bool (*same)(const void *a, const void *b);
 	bool secret; /* values are not shown */
 };
 
@@ -47,6 +49,7 @@ struct field {
 	const char *allowed;             /* in words */
 	const char *const *choices;      /* NULL-terminated, in the order of their enum */
 	bool (*there)(const char *text); /* whether what it names exists; NULL: not asked */
+	bool reload;                     /* SIGHUP reads it again (config_reload.c) */
 };
 
 /* The member a row goes to. */
@@ -90,5 +93,7 @@ bool there_interface(const char *text);
 
 /* The rules that span fields (config_rules.c). */
 void rules_apply(struct reading *r);
+/* Of those, what tokens must be where it listens. */
+void rules_listening(struct reading *r);
 /* Frees c->pools. */
 void pools_drop(struct config *c);

@@ -212,6 +212,7 @@ static bool pools_read(struct reading *r, const struct field *field, const char 
 	if (!(json_is_array(value) || json_is_object(value)) || count > POOLS_MAX)
 		return false;
 	c->pools = mem_zero(count, sizeof(*c->pools));
+	c->pools_text = json_dumps(value, JSON_COMPACT);
 	if (json_is_object(value))
 		pool_read(r, path, value, false);
 	for (size_t i = 0; i < json_array_size(value); i++) {
@@ -231,7 +232,9 @@ void pools_drop(struct config *c)
 		field_drop(pool_fields, POOL_FIELDS, &text);
 	}
 	free(c->pools);
+	free(c->pools_text);
 	c->pools = NULL;
+	c->pools_text = NULL;
 	c->pools_count = 0;
 }
 

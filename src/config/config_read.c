@@ -89,8 +89,15 @@ static void string_allow(const struct field *field, struct buf *out)
 	buf_puts(out, "a string that is not empty");
 }
 
+static bool text_same(const void *a, const void *b)
+{
+	const char *left = *(char *const *)a;
+	const char *right = *(char *const *)b;
+	return left == NULL || right == NULL ? left == right : strcmp(left, right) == 0;
+}
+
 const struct field_kind field_string = {
-	.read = string_read, .drop = text_drop, .allow = string_allow};
+	.read = string_read, .drop = text_drop, .allow = string_allow, .same = text_same};
 
 /* Reads what {"file": path} or {"env": name} points at; NULL with a complaint. The caller frees. */
 static char *secret_fetch(struct reading *r, const char *path, const json_t *value)
@@ -144,8 +151,11 @@ static bool secret_read(struct reading *r, const struct field *field, const char
 	return true;
 }
 
-const struct field_kind field_secret = {
-	.read = secret_read, .drop = text_drop, .allow = string_allow, .secret = true};
+const struct field_kind field_secret = {.read = secret_read,
+	.drop = text_drop,
+	.allow = string_allow,
+	.same = text_same,
+	.secret = true};
 
 static bool bool_read(struct reading *r, const struct field *field, const char *path,
 	const json_t *value, void *at)
@@ -309,4 +319,17 @@ static bool strings_read(struct reading *r, const struct field *field, const cha
 	return true;
 }
 
-const struct field_kind field_strings = {.read = strings_read, .drop = strings_drop};
+static bool strings_same(const void *a, const void *b)
+{
+	char **left = *(char **const *)a;
+	char **right = *(char **const *)b;
+	if (left == NULL || right == NULL)
+		return left == right;
+	for (; *left != NULL && *right != NULL; left++, right++)
+		if (strcmp(*left, *right) != 0)
+			return false;
+	return *left == *right;
+}
+
+const struct field_kind field_strings = {
+	.read = strings_read, .drop = strings_drop, .same = strings_same};

@@ -39,7 +39,7 @@ static bool is_published(const char *token)
 
 /* Who listens beyond loopback runs anybody's code unless calls need a token or the operator says
  * that he means it. */
-static void listening_check(struct reading *r)
+void rules_listening(struct reading *r)
 {
 	const struct config *c = r->config;
 	if (c->listen == NULL || config_is_loopback(c))
@@ -72,6 +72,6 @@ static void filesystem_check(struct reading *r)
 void rules_apply(struct reading *r)
 {
 	go_version_settle(r);
-	listening_check(r);
+	rules_listening(r);
 	filesystem_check(r);
 }

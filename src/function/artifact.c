@@ -87,6 +87,13 @@ static void used_add(struct artifacts *a, struct built *built)
 	a->newest = built;
 }
 
+static void built_free(struct built *built)
+{
+	free(built->key);
+	free(built->artifact.program.module);
+	free(built);
+}
+
 static void built_drop(struct artifacts *a, struct built *built)
 {
 	defer_free char *path =
@@ -98,8 +105,7 @@ static void built_drop(struct artifacts *a, struct built *built)
 	(void)unlink(path); /* another of the same content has it open */
 	json_decref(built->artifact.functions);
 	tree_remove(&a->built, &built->node);
-	free(built->key);
-	free(built);
+	built_free(built);
 }
 
 static void built_keep(struct artifacts *a, struct built *built)
@@ -136,8 +142,7 @@ static void build_end(struct build *b)
 			(void)unlink(b->part);
 		tree_remove(&b->artifacts->built, &built->node);
 		waits_tell(built, NULL, b->report, &b->fault);
-		free(built->key);
-		free(built);
+		built_free(built);
 	}
 	json_decref(b->report);
 	free(b->part);
@@ -264,8 +269,10 @@ static void build_start(
 	}
 	struct tool *tool = tool_run(artifacts->setup.tools, JAIL_BUILD, want->source->number,
 		request, b->file, tool_ended, b);
-	if (tool != NULL)
+	if (tool != NULL) {
 		built->tool = tool;
+		tool_label(tool, built->artifact.program.module);
+	}
 	json_decref(request);
 }
 
@@ -298,6 +305,7 @@ struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct art
 		built->key = key;
 		built->node.key = key;
 		built->artifact.program.fd = -1;
+		built->artifact.program.module = source_label(want->source);
 		tree_add(&artifacts->built, &built->node);
 	}
 	bool told = false;

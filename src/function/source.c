@@ -209,8 +209,10 @@ static void fetch_start(struct asked *asked)
 		json_pack("{s:s, s:s}", "package", asked->package, "version", asked->version);
 	struct tool *tool =
 		tool_run(sources->setup.tools, JAIL_FETCH, 0, request, fetch->tar, fetched, fetch);
-	if (tool != NULL)
+	if (tool != NULL) {
 		asked->tool = tool;
+		tool_label(tool, asked->key);
+	}
 	json_decref(request);
 }
 
@@ -300,6 +302,11 @@ void source_cancel(struct source_wait *wait)
 		wanted |= w->done != NULL;
 	if (!wanted && asked->tool != NULL)
 		tool_cancel(asked->tool);
+}
+
+char *source_label(const struct source *source)
+{
+	return mem_printf("%s@%s", source->standard ? "std" : source->module, source->version);
 }
 
 struct sources *sources_create(const struct sources_setup *setup)

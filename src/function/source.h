@@ -24,6 +24,9 @@ struct source {
 	bool expressions_only; /* its package artifact does not build: each call is built alone */
 };
 
+/* For people: "module@version", of a standard package "std@go1.26.8". The caller frees. */
+char *source_label(const struct source *source);
+
 struct sources;
 struct source_wait;
 

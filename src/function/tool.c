@@ -26,11 +26,12 @@ struct tool {
 	uv_poll_t control_poll, err_poll;
 	uv_timer_t timer;
 	unsigned open_handles;
-	bool started, ended, timed_out, cancelled;
+	bool started, ended, timed_out, cancelled, killed;
 	bool counted; /* among those that run */
 	bool *gone;   /* while tool_run still runs */
 	struct egress *egress;
 	struct buf report, err_text;
+	char *module; /* for people; NULL: not named */
 	tool_done *done;
 	void *ctx;
 };
@@ -53,6 +54,7 @@ static void tool_free_maybe(struct tool *t)
 		return;
 	buf_finish(&t->report);
 	buf_finish(&t->err_text);
+	free(t->module);
 	free(t);
 }
 
@@ -129,6 +131,9 @@ static int end_fault(const struct tool *t, const struct jailer_event *event, str
 		t->kind == JAIL_BUILD ? t->tools->limits.build_ms : t->tools->limits.fetch_ms;
 	if (t->cancelled)
 		return fault_code(f, FAULT_BUSY, "cancelled", "the %s was given up", kind);
+	if (t->killed)
+		return fault_code(f, FAULT_FUNCTION, "jail_killed",
+			"an administrator ended the jail of the %s", kind);
 	if (event->type == JAILER_FAILED)
 		return fault_code(f, event->full ? FAULT_FULL : FAULT_BUSY,
 			event->full ? "disk_full" : "jail_failed", "%s", event->text);
@@ -156,7 +161,7 @@ static void tool_ended(struct tool *t, const struct jailer_event *event)
 	struct fault f = {0};
 	fd_drain(t->control, &t->report, REPORT_MAX);
 	fd_drain(t->err, &t->err_text, STDERR_MAX);
-	json_t *report = t->report.len > 0 && !t->timed_out && !t->cancelled
+	json_t *report = t->report.len > 0 && !t->timed_out && !t->cancelled && !t->killed
 				 ? json_loadb(t->report.data, t->report.len, 0, NULL)
 				 : NULL;
 	const bool ok = json_is_true(json_object_get(report, "ok"));
@@ -177,9 +182,32 @@ static void tool_ended(struct tool *t, const struct jailer_event *event)
 	json_decref(report);
 }
 
+static struct tool *tool_of(struct jailer_handle *handle)
+{
+	return (struct tool *)((char *)handle - offsetof(struct tool, handle));
+}
+
+static void tool_show(const struct jailer_handle *handle, struct jailer_view *view)
+{
+	const struct tool *t =
+		(const struct tool *)((const char *)handle - offsetof(struct tool, handle));
+	const bool ending = t->timed_out || t->cancelled || t->killed;
+	*view = (struct jailer_view){.state = ending                  ? "ending"
+					      : t->kind == JAIL_BUILD ? "building"
+								      : "fetching",
+		.module = t->module};
+}
+
+static void tool_kill(struct jailer_handle *handle)
+{
+	struct tool *t = tool_of(handle);
+	t->killed = true;
+	jailer_client_kill(t->tools->jailers, handle);
+}
+
 static void tool_event(struct jailer_handle *handle, const struct jailer_event *event, int fd)
 {
-	struct tool *t = (struct tool *)((char *)handle - offsetof(struct tool, handle));
+	struct tool *t = tool_of(handle);
 	if (event->type != JAILER_STARTED) {
 		tool_ended(t, event);
 		return;
@@ -305,6 +333,8 @@ struct tool *tool_run(struct tools *tools, enum jail_kind kind, uint64_t source,
 	}
 	struct tool *t = mem_zero(1, sizeof(*t));
 	t->handle.event = tool_event;
+	t->handle.show = tool_show;
+	t->handle.kill = tool_kill;
 	t->tools = tools;
 	t->kind = kind;
 	t->source = source;
@@ -342,6 +372,12 @@ void tool_cancel(struct tool *t)
 	struct fault f = {0};
 	(void)fault_code(&f, FAULT_BUSY, "cancelled", "the %s was given up", kind_name(t));
 	tool_finish(t, NULL, &f);
+}
+
+void tool_label(struct tool *tool, const char *module)
+{
+	free(tool->module);
+	tool->module = mem_strdup(module);
 }
 
 int tool_fault(const json_t *report, struct fault *f)

@@ -38,6 +38,9 @@ struct tool *tool_run(struct tools *tools, enum jail_kind kind, uint64_t source,
  * before this returns. */
 void tool_cancel(struct tool *tool);
 
+/* Names for people what it works for, "path@version"; copied. */
+void tool_label(struct tool *tool, const char *module);
+
 /* Turns a report that is not ok into a fault (kind from its "fault", code, detail cut to fit). */
 int tool_fault(const json_t *report, struct fault *f);
 unsigned tools_running(const struct tools *tools);

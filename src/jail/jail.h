@@ -33,6 +33,8 @@ enum jail_kind {
 	JAIL_KINDS,
 };
 
+#define JAIL_HOSTNAME "jail" /* what all of them are called inside */
+
 struct jail_limits {
 	uint64_t memory;      /* bytes */
 	uint64_t pids;        /* processes and threads, the stub included */

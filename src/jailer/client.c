@@ -1,6 +1,7 @@
 #include "jailer/client.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fdpass.h"
 #include "base/log.h"
 
@@ -33,6 +34,7 @@ struct jailer_client {
 	uv_loop_t *loop;
 	struct connection *connections[JAILERS_MAX];
 	unsigned attached, turn;
+	uint64_t last_jid;
 	struct place *places;
 	uint32_t places_count, free_first, used;
 };
@@ -231,8 +233,12 @@ int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum j
 	h->id = request.id;
 	h->starting = kind == JAIL_EXEC; /* others may use every cpu */
 	k->starting += h->starting;
-	if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0)
+	if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0) {
+		h->jid = ++c->last_jid;
+		h->started_ns = clock_unix_ns();
+		h->kind = kind;
 		return 0;
+	}
 	int error = errno;
 	place_give(c, place_of(c, request.id));
 	return fault_code(f, FAULT_BUSY, "jailer_busy",
@@ -257,6 +263,33 @@ void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
 unsigned jailer_client_count(const struct jailer_client *c)
 {
 	return c->used;
+}
+
+size_t jailer_client_list(const struct jailer_client *c, struct jailer_handle **handles, size_t max)
+{
+	size_t count = 0;
+	for (uint32_t i = 0; i < c->places_count && count < max; i++) {
+		if (c->places[i].handle != NULL)
+			handles[count++] = c->places[i].handle;
+	}
+	return count;
+}
+
+struct jailer_handle *jailer_client_find(const struct jailer_client *c, uint64_t jid)
+{
+	for (uint32_t i = 0; i < c->places_count; i++) {
+		if (c->places[i].handle != NULL && c->places[i].handle->jid == jid)
+			return c->places[i].handle;
+	}
+	return NULL;
+}
+
+void jailer_handle_name(const struct jailer_handle *h, char name[JAILER_NAME_MAX])
+{
+	const char *kind = h->kind == JAIL_EXEC    ? "exec"
+			   : h->kind == JAIL_BUILD ? "build"
+						   : "fetch";
+	(void)snprintf(name, JAILER_NAME_MAX, "%s-%llu", kind, (unsigned long long)h->jid);
 }
 
 void jailer_client_destroy(struct jailer_client *c)

@@ -13,13 +13,30 @@
 
 struct jailer_client;
 
+/* What its owner knows of a jail, for people. The texts are the owner's. */
+struct jailer_view {
+	const char *state;  /* "starting", "waiting", "running", "ending", "building", "fetching" */
+	const char *module; /* "path@version"; NULL: not known */
+	const char *ip4;    /* NULL: it has no address */
+};
+
 struct jailer_handle {
 	/* What became of it; after JAILER_EXITED or JAILER_FAILED the id is no longer valid. `fd`:
 	 * with JAILER_STARTED of a fetch jail its listener, the callee's; else -1. */
 	void (*event)(struct jailer_handle *h, const struct jailer_event *event, int fd);
+	void (*show)(const struct jailer_handle *h, struct jailer_view *view);
+	/* Ends it on an administrator's word; whoever waits for it is told so. Its event comes all
+	 * the same, later. */
+	void (*kill)(struct jailer_handle *h);
 	uint64_t id;   /* 0 while it has none */
 	bool starting; /* between its start and jailer_client_settled, or its end */
+	/* Set at its start, for people: */
+	uint64_t jid;        /* 1, 2, 3 … in the order of starts; never used twice by a server */
+	uint64_t started_ns; /* since 1970 */
+	enum jail_kind kind;
 };
+
+enum { JAILER_NAME_MAX = 32 };
 
 struct jailer_client *jailer_client_create(uv_loop_t *loop);
 /* Adds a jailer's socket (owned from here on), at start or when one was replaced. */
@@ -34,4 +51,12 @@ unsigned jailer_client_jailers(const struct jailer_client *c); /* attached now *
 /* Ends a jail; its event comes all the same. */
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h);
 unsigned jailer_client_count(const struct jailer_client *c); /* handles with an id */
+/* All handles with an id, in no order, at most `max` of them; how many there were. They are valid
+ * until their event. */
+size_t jailer_client_list(
+	const struct jailer_client *c, struct jailer_handle **handles, size_t max);
+/* The jail of that number, or NULL. */
+struct jailer_handle *jailer_client_find(const struct jailer_client *c, uint64_t jid);
+/* What it is called: "exec-17". */
+void jailer_handle_name(const struct jailer_handle *h, char name[JAILER_NAME_MAX]);
 void jailer_client_destroy(struct jailer_client *c);

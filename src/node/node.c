@@ -88,6 +88,19 @@ static int state_find(struct node *n, bool make, struct fault *f)
 	return 0;
 }
 
+int node_config_check(const struct node *n, const struct config *c, struct fault *f)
+{
+	if (c->cgo)
+		return fault_set(f, FAULT_INPUT, 0,
+			"modules.cgo: build jails have no C compiler in this version; leave it "
+			"out");
+	if (c->proc && n->user_mode)
+		return fault_set(f, FAULT_INPUT, 0,
+			"jails.proc: only root can give jails a /proc (the kernel lets nobody else "
+			"mount it there); leave it out");
+	return 0;
+}
+
 static int node_load(
 	struct node *n, const char *config_path, bool make, struct buf *faults, struct fault *f)
 {
@@ -107,15 +120,7 @@ static int node_load(
 	n->plan.instance = n->instance;
 	n->plan.user_mode = n->user_mode;
 	n->plan.proc = n->config.proc;
-	if (n->config.cgo)
-		return fault_set(f, FAULT_INPUT, 0,
-			"modules.cgo: build jails have no C compiler in this version; leave it "
-			"out");
-	if (n->config.proc && n->user_mode)
-		return fault_set(f, FAULT_INPUT, 0,
-			"jails.proc: only root can give jails a /proc (the kernel lets nobody else "
-			"mount it there); leave it out");
-	return 0;
+	return node_config_check(n, &n->config, f);
 }
 
 int node_look(struct node *n, const char *config_path, struct buf *faults, struct fault *f)

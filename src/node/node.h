@@ -5,6 +5,7 @@
  * forks anyone; from then on it is const.
  */
 
+#include "base/log.h"
 #include "config/config.h"
 #include "jail/jail.h"
 #include "jailer/server.h"
@@ -44,6 +45,8 @@ int node_open(struct node *n, const char *config_path, struct buf *faults, struc
 /* The same without the lock, and without changing anything: for looking. */
 int node_look(struct node *n, const char *config_path, struct buf *faults, struct fault *f);
 void node_close(struct node *n);
+/* Faults that the rest of the node, not the configuration alone, finds in it. */
+int node_config_check(const struct node *n, const struct config *c, struct fault *f);
 /* A path in the state directory; the caller frees. */
 char *node_path(const struct node *n, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -71,6 +74,18 @@ int spawn_prepare(struct node *n, struct fault *f);
 int spawn_jailer(const struct node *n, unsigned i, struct spawned *s, struct fault *f);
 /* Ends the helpers of a jailer that has ended, and waits for them. */
 void spawn_end(struct spawned *s);
+/* token.c: gives c an admin token where it has none: the one in the state directory's admin-token,
+ * made where missing, its path logged. */
+int node_admin_token(const struct node *n, struct config *c, struct fault *f);
+
+/* reload.c: what SIGHUP does, in the supervisor; `control` leads to the server. */
+void node_reload(struct node *n, int control);
+/* The same in the server, with what came over it: longer than NODE_WORD, which is how the messages
+ * about jailers are told apart. */
+enum { NODE_WORD = 1, NODE_CONTROL_MAX = 1 << 17 };
+void node_reload_take(struct node *n, const char *text, size_t len);
+/* Faults or warnings of a configuration, a log line each. */
+void node_log_lines(enum log_level level, const struct buf *lines);
 
 /* supervisor.c: runs until told to stop; the exit status. `ready_fd` gets a byte when calls are
  * served (-1: nobody waits). */

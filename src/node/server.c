@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "base/buf.h"
+#include "base/defer.h"
 #include "base/fdpass.h"
 #include "base/log.h"
 #include "net/egress.h"
@@ -14,6 +15,7 @@
 #include <grp.h>
 #include <jansson.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,21 +70,26 @@ static void on_terminate(uv_signal_t *handle, int number)
 	(void)uv_timer_start(&s->drained, drained_check, 0, 20);
 }
 
-/* The supervisor hands over the socket of a new jailer; end of file: the supervisor is gone, and
- * with it our reason to be. */
+/* The supervisor hands over the socket of a new jailer, or what SIGHUP read again; end of file: the
+ * supervisor is gone, and with it our reason to be. */
 static void on_control(uv_poll_t *handle, int status, int events)
 {
 	struct server *s = handle->data;
-	char word;
+	defer_free char *text = mem_alloc(NODE_CONTROL_MAX);
 	int fd = -1;
 	unsigned count = 1;
 	struct fault f = {0};
 	(void)status;
 	(void)events;
-	ssize_t n = fdpass_receive(s->control_fd, &word, 1, &fd, &count);
+	ssize_t n = fdpass_receive(s->control_fd, text, NODE_CONTROL_MAX, &fd, &count);
 	if (n < 0 && errno == EAGAIN)
 		return;
-	if (n != 1 || count != 1) {
+	if (n > NODE_WORD && count == 0) {
+		node_reload_take(s->node, text, (size_t)n);
+		sodium_memzero(text, (size_t)n);
+		return;
+	}
+	if (n != NODE_WORD || count != 1) {
 		log_error("the supervisor is gone");
 		_exit(1);
 	}
@@ -155,6 +162,8 @@ static void api_open(struct server *s)
 	};
 	const struct api_setup setup = {
 		.config = &n->config,
+		.jailers = s->jailers,
+		.state = n->state,
 		.invoke =
 			{
 				.sources = sources_create(&sources),
@@ -243,7 +252,8 @@ int server_run(struct node *n, int control, const int *jailers, unsigned count)
 	struct server s = {.node = n, .control_fd = control};
 	struct fault f = {0};
 	log_set_role("server");
-	journal_close(&n->journal); /* the jailers' and the supervisor's */
+	(void)signal(SIGHUP, SIG_IGN); /* the supervisor's; who sends it to all ends nobody */
+	journal_close(&n->journal);    /* the jailers' and the supervisor's */
 	if (server_open(&s, jailers, count, &f) < 0) {
 		log_error("%s", f.text);
 		return 1;

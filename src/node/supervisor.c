@@ -6,7 +6,7 @@
  *   a jailer died    its journalled jails are killed and their slots cleared, another is forked,
  * and its socket is handed to the server the server died  its sockets close, so the jailers end
  * their jails and themselves; all are started anew SIGTERM, SIGINT  the server is told to drain; a
- * second one ends it at once
+ * second one ends it at once SIGHUP  the configuration is read again (reload.c)
  */
 
 #include "node/node.h"
@@ -276,16 +276,28 @@ static void stop(struct supervisor *s)
 	s->stopping = true;
 }
 
+/* SIGHUP has the lowest number and would come first for ever where somebody sends it without pause.
+ */
+static int signal_next(const sigset_t *signals)
+{
+	sigset_t urgent = *signals;
+	(void)sigdelset(&urgent, SIGHUP);
+	int number = sigtimedwait(&urgent, NULL, &(struct timespec){0});
+	return number > 0 ? number : sigwaitinfo(signals, NULL);
+}
+
 static int wait_for_signals(struct supervisor *s, const sigset_t *signals, struct fault *f)
 {
 	for (;;) {
-		int number = sigwaitinfo(signals, NULL);
+		int number = signal_next(signals);
 		if (number == SIGTERM || number == SIGINT) {
 			stop(s);
 		} else if (number == SIGCHLD) {
 			int came = children_reap(s, f);
 			if (came != 0)
 				return came > 0 ? 0 : -1;
+		} else if (number == SIGHUP && !s->stopping && s->node->listener >= 0) {
+			node_reload(s->node, s->control);
 		}
 	}
 }
@@ -302,16 +314,15 @@ static void descriptors_raise(void)
 static int supervisor_open(struct supervisor *s, struct fault *f)
 {
 	struct node *n = s->node;
-	char *save = NULL;
-	char *warnings = n->config.warnings.len > 0 ? n->config.warnings.data : (char[]){""};
-	for (char *line = strtok_r(warnings, "\n", &save); line != NULL;
-		line = strtok_r(NULL, "\n", &save))
-		log_warn("configuration: %s", line);
+	node_log_lines(LOG_WARN, &n->config.warnings);
 	descriptors_raise();
 	if (jail_backend->prepare(&n->plan, f) < 0 || spawn_prepare(n, f) < 0)
 		return -1;
 	supervisor_clean(n, 0, n->plan.slots);
 	if (listeners_bind(n, f) < 0)
+		return -1;
+	/* The local socket asks for none. */
+	if (n->listener >= 0 && node_admin_token(n, &n->config, f) < 0)
 		return -1;
 	return all_start(s, f);
 }

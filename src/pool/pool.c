@@ -115,13 +115,19 @@ static void program_leave(struct pool_run *run)
 	run->program = NULL;
 }
 
+/* Ends a run that serves no call, and that nobody counts as a spare any more. */
+static void spare_end(struct pool_run *run)
+{
+	program_leave(run);
+	run->state = RUN_ENDING;
+	run_kill(run, POOL_JAIL_KILLED);
+}
+
 /* Takes a waiting run out and ends it. */
 static void waiting_end(struct pool *pool, struct pool_run *run)
 {
 	waiting_remove(pool, run);
-	program_leave(run);
-	run->state = RUN_ENDING;
-	run_kill(run, POOL_JAIL_KILLED);
+	spare_end(run);
 }
 
 /* ---- spares ---- */
@@ -294,6 +300,23 @@ void pool_on_result(struct pool_run *run, struct pool_result *result)
 	if (!result->in_init && result->outcome != POOL_FAULT)
 		refill(run->pool, run->program);
 	call_free(call);
+}
+
+/* What waited, or was about to, is replaced at once; a call's jail behind its answer. */
+void pool_on_kill(struct pool_run *run)
+{
+	struct pool_program *program = run->program;
+	if (run->call != NULL || program == NULL || run->state == RUN_ENDING) {
+		run_kill(run, POOL_JAIL_KILLED);
+		return;
+	}
+	if (run->state == RUN_WAITING) {
+		waiting_end(run->pool, run);
+	} else {
+		program->spare--;
+		spare_end(run);
+	}
+	refill(run->pool, program);
 }
 
 void pool_on_gone(struct pool_run *run)

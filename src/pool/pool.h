@@ -50,10 +50,11 @@ struct pool_result {
 /* One program in the pool's eyes; its owner embeds it. Zeroed but for fd; pool_forget before it
  * goes. */
 struct pool_program {
-	int fd;                            /* the binary, open for reading */
-	struct pool_run *runs;             /* all that are alive */
-	struct pool_run *waiting;          /* of those, READY ones; the newest first */
-	unsigned spare;                    /* of those, waiting ones and such as will be */
+	int fd;                   /* the binary, open for reading */
+	char *module;             /* its owner's: "path@version", for people; NULL: not known */
+	struct pool_run *runs;    /* all that are alive */
+	struct pool_run *waiting; /* of those, READY ones; the newest first */
+	unsigned spare;           /* of those, waiting ones and such as will be */
 	struct pool_program *next_wanting; /* of those that want a spare, when it is their turn */
 	bool wanting;
 };

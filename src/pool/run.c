@@ -28,6 +28,7 @@ static void run_free_maybe(struct pool_run *run)
 	buf_finish(&run->in);
 	buf_finish(&run->out_text);
 	buf_finish(&run->err_text);
+	free(run->module);
 	free(run);
 }
 
@@ -284,6 +285,8 @@ static void end_tell(struct pool_run *run, const struct jailer_event *event)
 		result.outcome = POOL_FAULT;
 		(void)fault_code(&result.fault, FAULT_BUSY, "no_jail_in_time",
 			"no jail could be started in time, the node is too busy; try again");
+	} else if (run->forced == POOL_JAIL_KILLED && event->type == JAILER_FAILED) {
+		result.outcome = POOL_JAIL_KILLED; /* before it had a slot */
 	} else if (event->type == JAILER_FAILED) {
 		result.outcome = POOL_FAULT;
 		(void)fault_code(&result.fault, event->full ? FAULT_FULL : FAULT_BUSY,
@@ -363,6 +366,24 @@ static void watch(struct pool_run *run, uv_poll_t *poll, int fd)
 	run->open_handles++;
 }
 
+static void run_show(const struct jailer_handle *handle, struct jailer_view *view)
+{
+	static const char *const states[] = {[RUN_STARTING] = "starting",
+		[RUN_WAITING] = "waiting",
+		[RUN_CALLED] = "running",
+		[RUN_ENDING] = "ending"};
+	const struct pool_run *run =
+		(const struct pool_run *)((const char *)handle - offsetof(struct pool_run, handle));
+	*view = (struct jailer_view){
+		.state = states[run->forced != POOL_VALUE ? RUN_ENDING : run->state],
+		.module = run->module};
+}
+
+static void run_kill_asked(struct jailer_handle *handle)
+{
+	pool_on_kill((struct pool_run *)((char *)handle - offsetof(struct pool_run, handle)));
+}
+
 struct pool_run *run_start(struct pool *pool, struct pool_program *program, struct fault *f)
 {
 	struct ends ends;
@@ -370,6 +391,8 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program, stru
 		return NULL;
 	struct pool_run *run = mem_zero(1, sizeof(*run));
 	run->handle.event = run_event;
+	run->handle.show = run_show;
+	run->handle.kill = run_kill_asked;
 	const int fds[JAILER_START_FDS] = {
 		ends.theirs[1], ends.theirs[2], ends.theirs[0], program->fd};
 	if (jailer_client_start(pool_jailers(pool), &run->handle, JAIL_EXEC, 0, fds, f) < 0) {
@@ -381,6 +404,7 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program, stru
 		(void)close(ends.theirs[i]);
 	run->pool = pool;
 	run->program = program;
+	run->module = program->module != NULL ? mem_strdup(program->module) : NULL;
 	run->control = ends.ours[0];
 	run->out = ends.ours[1];
 	run->err = ends.ours[2];

@@ -44,6 +44,7 @@ struct pool_run {
 	bool polls_output;
 	uint64_t patience_ms;              /* beyond the first QUICK_MS (run.c) */
 	struct buf in, out_text, err_text; /* frames; output */
+	char *module;                      /* for people; its own, as programs may go first */
 };
 
 /* Starts a jail with the program. NULL: f set. */
@@ -56,6 +57,7 @@ void run_kill(struct pool_run *run, enum pool_outcome why);
 /* What the pool does when a run changes. */
 void pool_on_ready(struct pool_run *run);
 void pool_on_result(struct pool_run *run, struct pool_result *result);
+void pool_on_kill(struct pool_run *run); /* an administrator wants its end */
 void pool_on_gone(struct pool_run *run); /* EXITED or FAILED came: it is about to be freed */
 const struct pool_limits *pool_limits_of(const struct pool *pool);
 struct jailer_client *pool_jailers(const struct pool *pool);

@@ -10,6 +10,20 @@ import proxy
 import sky
 
 M = "example.com/command"
+EXAMPLE = """{
+    "release": "11.1-RELEASE",
+    "http_port": 3280,
+    "admin_api_token": "asdfasdfasdfasdf",
+    "admin_token_header": "X-Sky-Island-Token",
+    "go_version": "1.9.2",
+    "base_sys_pkg_dir": "/tmp/11.1-RELEASE",
+    "filesystem": {"zfs_dataset": "zroot", "compression": false},
+    "network": {"ip4": {"interface": "em0", "start_addr": "192.168.0.20", "mask": "255.255.255.0", "range": 220,
+                        "gateway": "192.168.0.1", "dns": ["4.2.2.1", "4.2.2.2"]}},
+    "jails": {"base_jail_dir": "/zroot/jails", "cache_default_expiration": "8h", "cache_purge_after": "24h",
+              "children_max": 0, "monitoring_addr": "127.0.0.1", "build_timeout": "10s", "exec_timeout": "5s"}
+}
+"""
 
 
 def setUpModule():
@@ -106,6 +120,9 @@ class Command(unittest.TestCase):
         self.assertRegex(program("--version").stdout, rb"^sky-island \d")
         self.assertEqual(program("--nosuch").returncode, sky.EXIT_USE)
         self.assertEqual(program("-c").returncode, sky.EXIT_USE)
+        self.assertEqual(program("-i", "more").returncode, sky.EXIT_USE)
+        for option in (b"-c", b"-i", b"-h", b"--version"):
+            self.assertIn(option, done.stdout)
 
     def test_init(self):
         own = sky.Sky("command")
@@ -167,12 +184,33 @@ class Configuration(unittest.TestCase):
             self.assertEqual(sky.describe(other.processes()), [])
             self.assertEqual(other.cgroups(), [])
 
+    def test_a_directory_or_too_much(self):
+        done = program("-c", sky.work)
+        self.assertEqual(done.returncode, sky.EXIT_CONFIGURATION, done.stderr)
+        self.assertIn(sky.work.encode(), done.stderr)
+        self.faults(" " * ((1 << 20) + 1) + "{}")
+
     def test_the_originals_example(self):
-        example = {"release": "11.1-RELEASE", "http_port": 0, "admin_api_token": "asdfasdfasdfasdf", "admin_token_header": "X-Sky-Island-Token", "go_version": "1.9.2",
-                   "network": {"ip4": {"interface": "nosuch0", "start_addr": "10.0.0.20", "mask": "255.255.255.0", "range": 220, "gateway": "10.0.0.1", "dns": ["8.8.8.8"]}},
-                   "filesystem": {"zfs_dataset": "zroot/jails", "compression": True},
-                   "jails": {"base_jail_dir": "/zroot/jails", "cache_default_expiration": "24h", "cache_purge_after": "48h", "children_max": 20,
-                             "monitoring_addr": "127.0.0.1", "exec_timeout": "5s", "build_timeout": "60s"}}
-        with sky.Sky("command", modules=tree.url, **example) as own:
+        """Word for word, but for the two fields by which tests keep apart."""
+        with sky.Sky("command", modules=tree.url) as own:
+            own.stop()
+            own.config = None
+            text = EXAMPLE.replace('"http_port": 3280,', '"http_port": 0, "state_dir": %s, "modules": {"goproxy": %s, "gosumdb": "off"},'
+                                   % (json.dumps(own.state), json.dumps(tree.url)))
+            own.write_config = lambda: open(own.config_path, "w", encoding="utf-8").write(text)
+            own.start()
             self.assertEqual(own.call(M, "Add(1, 1)").json.get("data"), "2")
-            self.assertIn("nosuch0", own.log())
+            warned = [line["message"] for line in map(json.loads, filter(lambda line: line.startswith("{"), own.log().splitlines())) if line["level"] == "warn"]
+            for field, word in (("go_version", "1.9.2"), ("base_sys_pkg_dir", "/tmp/11.1-RELEASE"), ("filesystem.zfs_dataset", "zroot"),
+                                ("network.ip4.interface", "em0"), ("jails.base_jail_dir", "/zroot/jails")):
+                self.assertTrue([line for line in warned if line.startswith("configuration: %s: %s " % (field, word))], (field, warned))
+            answer = own.send("GET", "/api/v1/admin/jails", headers={"X-Sky-Island-Token": "asdfasdfasdfasdf"})
+            self.assertEqual(answer.status, 200, answer)
+            self.assertEqual(own.stop(), 0)
+
+    def test_the_published_token_stays_on_loopback(self):
+        told = self.faults(EXAMPLE.replace('"http_port": 3280,', '"listen": "0.0.0.0",'))
+        self.assertIn("listen: found 0.0.0.0, which is beyond loopback, allowed: with function_token, or with \"open\": true", told)
+        self.assertIn("admin_api_token: found the token of the published example", told)
+        self.assertNotIn("asdfasdfasdfasdf", told)
+        self.assertIn("2 faults", told)

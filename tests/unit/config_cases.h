@@ -40,7 +40,7 @@ static unsigned lines(const struct buf *b)
 }
 
 /* Parses what must be refused with exactly one complaint, which begins and goes on as given. */
-static void bad(const char *text, const char *begins, const char *holds)
+static inline void bad(const char *text, const char *begins, const char *holds)
 {
 	struct config c;
 	struct fault f = {0};

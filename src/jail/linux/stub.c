@@ -95,7 +95,7 @@ static void spaces_enter(const struct starting *s)
 		{PART_USER, CLONE_NEWUSER, "user namespace"}};
 	if (cgroup_enter(&linux_cgroups, &s->parts->fd[PART_ENTER]) < 0)
 		give_up(s->end, "cgroup");
-	static const char name[] = "jail";
+	static const char name[] = JAIL_HOSTNAME;
 	if (sethostname(name, sizeof(name) - 1) <
 		0) /* the uts namespace is the jailer's to name, so before the next steps */
 		give_up(s->end, "hostname");

@@ -1,0 +1,61 @@
+/* What SIGHUP reads again: tokens and address pools, on their way from the supervisor, which can
+ * read files and environment, to the server, which cannot. */
+
+#include "config/config_field.h"
+
+#include <string.h>
+
+int config_reload_check(const struct config *running, const struct config *fresh,
+	struct buf *faults, struct fault *f)
+{
+	struct config mixed = {.listen = running->listen,
+		.open = running->open,
+		.function_token = fresh->function_token,
+		.admin_api_token = fresh->admin_api_token};
+	struct reading r = {.config = &mixed, .faults = faults};
+	rules_listening(&r);
+	if (r.count == 0)
+		return 0;
+	return fault_set(f, FAULT_INPUT, 0, "%u fault%s where this server listens", r.count,
+		r.count == 1 ? "" : "s");
+}
+
+static void text_add(json_t *to, const char *name, const char *value)
+{
+	if (value != NULL)
+		(void)json_object_set_new(to, name, json_string(value));
+}
+
+char *config_reload_text(const struct config *c)
+{
+	json_t *root = json_object();
+	text_add(root, "function_token", c->function_token);
+	text_add(root, "admin_api_token", c->admin_api_token);
+	text_add(root, "state_dir", c->state_dir); /* whose default needs an environment */
+	if (c->pools_text != NULL)
+		(void)json_object_set_new(root, "network",
+			json_pack("{s:o}", "ip4", json_loads(c->pools_text, 0, NULL)));
+	char *text = json_dumps(root, JSON_COMPACT);
+	json_decref(root);
+	return text;
+}
+
+static void text_move(char **to, char **from)
+{
+	free(*to);
+	*to = *from;
+	*from = NULL;
+}
+
+void config_reload_take(struct config *to, struct config *from)
+{
+	text_move(&to->function_token, &from->function_token);
+	text_move(&to->admin_api_token, &from->admin_api_token);
+	pools_drop(to);
+	to->pools = from->pools;
+	to->pools_count = from->pools_count;
+	to->pools_text = from->pools_text;
+	from->pools = NULL;
+	from->pools_count = 0;
+	from->pools_text = NULL;
+}
