@@ -118,6 +118,11 @@ static void tools_open(struct server *s)
 	s->tools = tools_create(&s->loop, s->jailers, &limits);
 }
 
+static uint64_t memory_quarter(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
+}
+
 static void pool_open(struct server *s)
 {
 	const struct config *c = &s->node->config;
@@ -125,9 +130,10 @@ static void pool_open(struct server *s)
 		.exec_ms = ms_of(c->exec_timeout),
 		.init_ms = ms_of(c->init_timeout),
 		.output_max = c->output_max,
-		.waiting_max = 64,
+		.waiting_max = c->waiting_max,
+		.waiting_bytes_max = c->waiting_memory > 0 ? c->waiting_memory : memory_quarter(),
 		.running_max = c->children_max > 0 ? c->children_max : 256,
-		.idle_ms = 10 * 60 * 1000,
+		.idle_ms = (uint64_t)(c->idle_timeout / 1000000),
 	};
 	s->pool = pool_create(&s->loop, s->jailers, &limits);
 }

@@ -18,6 +18,7 @@ struct pool {
 	struct pool_limits limits;
 	struct pool_run *oldest, *newest; /* all that wait, by age */
 	unsigned waiting, running;
+	uint64_t waiting_bytes;
 	struct pool_run *starting[STARTS_MAX]; /* starts under way that count */
 	unsigned starting_count;
 	struct pool_call *first, **last; /* calls that wait for their turn to start a jail */
@@ -46,6 +47,8 @@ uv_loop_t *pool_loop(const struct pool *pool)
 static void waiting_add(struct pool *pool, struct pool_run *run)
 {
 	run->waiting_since_ns = clock_mono_ns();
+	run->bytes = run->program->bytes;
+	pool->waiting_bytes += run->bytes;
 	run->next = run->program->waiting;
 	run->program->waiting = run;
 	run->newer = NULL;
@@ -69,6 +72,7 @@ static void waiting_remove(struct pool *pool, struct pool_run *run)
 	*(run->newer != NULL ? &run->newer->older : &pool->newest) = run->older;
 	run->next = run->older = run->newer = NULL;
 	pool->waiting--;
+	pool->waiting_bytes -= run->bytes;
 }
 
 /* ---- starts ---- */
@@ -132,10 +136,25 @@ static void waiting_end(struct pool *pool, struct pool_run *run)
 
 /* ---- spares ---- */
 
-/* The least recently used of all waiting ones is given up for it. */
+static bool waiting_is_full(const struct pool *pool, const struct pool_program *program)
+{
+	return pool->waiting >= pool->limits.waiting_max ||
+	       pool->waiting_bytes + program->bytes > pool->limits.waiting_bytes_max;
+}
+
+/* True while the program should have more. Where no more may wait in all, the least recently used
+ * is given up, unless that is its own. */
+static bool spare_wanted(const struct pool *pool, const struct pool_program *program)
+{
+	if (pool->ending || program->spare >= demand_jails(&program->demand, clock_mono_ns()))
+		return false;
+	return !waiting_is_full(pool, program) ||
+	       (pool->oldest != NULL && pool->oldest->program != program);
+}
+
 static void spare_start(struct pool *pool, struct pool_program *program)
 {
-	while (pool->waiting > 0 && pool->waiting >= pool->limits.waiting_max)
+	while (pool->oldest != NULL && waiting_is_full(pool, program))
 		waiting_end(pool, pool->oldest);
 	struct fault f = {0};
 	struct pool_run *run = run_new(pool, program, &f);
@@ -147,16 +166,19 @@ static void spare_start(struct pool *pool, struct pool_program *program)
 	program->spare++;
 }
 
-/* One jail waits for each program that is called: started now, or when it is its turn. */
+/* Starts what the program should have waiting, as far as it is their turn; the rest later. */
 static void refill(struct pool *pool, struct pool_program *program)
 {
-	if (pool->ending || program == NULL || pool->limits.waiting_max == 0 ||
-		program->spare > 0 || program->wanting)
+	if (program == NULL || program->wanting)
 		return;
-	if (pool->first == NULL && start_allowed(pool)) {
+	while (spare_wanted(pool, program) && pool->first == NULL && start_allowed(pool)) {
+		const unsigned before = program->spare;
 		spare_start(pool, program);
-		return;
+		if (program->spare == before)
+			return; /* not now */
 	}
+	if (!spare_wanted(pool, program))
+		return;
 	program->wanting = true;
 	program->next_wanting = pool->wanting;
 	pool->wanting = program;
@@ -319,13 +341,18 @@ void pool_on_kill(struct pool_run *run)
 	refill(run->pool, program);
 }
 
-void pool_on_gone(struct pool_run *run)
+void pool_on_gone(struct pool_run *run, uint64_t memory_peak)
 {
 	starting_end(run->pool, run);
-	if (run->program != NULL && run->state == RUN_WAITING)
+	if (run->program != NULL && memory_peak > 0)
+		run->program->bytes = memory_peak;
+	if (run->program != NULL && run->state == RUN_WAITING) {
 		waiting_remove(run->pool, run);
-	else if (run->program != NULL && run->state == RUN_STARTING && run->spare)
+	} else if (run->program != NULL && run->state == RUN_STARTING && run->spare) {
 		run->program->spare--;
+		/* One that does not get ready is not tried again unasked. */
+		run->program->demand = (struct demand){0};
+	}
 	program_leave(run);
 	queue_serve(run->pool);
 }
@@ -358,6 +385,7 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	}
 	struct pool_call *call = mem_zero(1, sizeof(*call));
 	call->asked_ns = clock_mono_ns();
+	demand_note(&program->demand, call->asked_ns);
 	call->pool = pool;
 	call->program = program;
 	call->done = done;

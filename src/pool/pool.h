@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/fault.h"
 #include "jailer/client.h"
+#include "pool/demand.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,16 +56,19 @@ struct pool_program {
 	struct pool_run *runs;    /* all that are alive */
 	struct pool_run *waiting; /* of those, READY ones; the newest first */
 	unsigned spare;           /* of those, waiting ones and such as will be */
+	struct demand demand;
+	uint64_t bytes;                    /* that one of its jails used at most, when last told */
 	struct pool_program *next_wanting; /* of those that want a spare, when it is their turn */
 	bool wanting;
 };
 
 struct pool_limits {
 	uint64_t exec_ms, init_ms;
-	size_t output_max;    /* stdout and stderr, each */
-	unsigned waiting_max; /* over all programs; the least recently used goes first */
-	unsigned running_max; /* calls at once; beyond: FAULT_LIMITED */
-	uint64_t idle_ms;     /* a jail waits no longer than this */
+	size_t output_max;          /* stdout and stderr, each */
+	unsigned waiting_max;       /* over all programs; the least recently used goes first */
+	uint64_t waiting_bytes_max; /* likewise */
+	unsigned running_max;       /* calls at once; beyond: FAULT_LIMITED */
+	uint64_t idle_ms;           /* a jail waits no longer than this */
 };
 
 struct pool_request {

@@ -315,7 +315,7 @@ static void run_event(struct jailer_handle *handle, const struct jailer_event *e
 		end_tell(run, event);
 	else if (event->type == JAILER_FAILED && run->forced == POOL_VALUE)
 		log_warn("a jail could not be kept waiting: %s", event->text);
-	pool_on_gone(run);
+	pool_on_gone(run, event->memory_peak);
 	run->exited = true;
 	run_close(run);
 	uv_close((uv_handle_t *)&run->timer, handle_closed);

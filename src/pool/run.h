@@ -42,6 +42,7 @@ struct pool_run {
 	bool exited;
 	bool spare; /* started for no call */
 	bool polls_output;
+	uint64_t bytes;                    /* counted for it while it waits */
 	uint64_t patience_ms;              /* beyond the first QUICK_MS (run.c) */
 	struct buf in, out_text, err_text; /* frames; output */
 	char *module;                      /* for people; its own, as programs may go first */
@@ -58,7 +59,8 @@ void run_kill(struct pool_run *run, enum pool_outcome why);
 void pool_on_ready(struct pool_run *run);
 void pool_on_result(struct pool_run *run, struct pool_result *result);
 void pool_on_kill(struct pool_run *run); /* an administrator wants its end */
-void pool_on_gone(struct pool_run *run); /* EXITED or FAILED came: it is about to be freed */
+/* EXITED or FAILED came: it is about to be freed. Bytes that its program used at most, or 0. */
+void pool_on_gone(struct pool_run *run, uint64_t memory_peak);
 const struct pool_limits *pool_limits_of(const struct pool *pool);
 struct jailer_client *pool_jailers(const struct pool *pool);
 uv_loop_t *pool_loop(const struct pool *pool);
