@@ -36,6 +36,12 @@ void json_respond(struct http_exchange *x, int status, json_t *body);
 void function_post(struct api *api, struct http_exchange *x);
 void function_gone(struct api *api, struct http_exchange *x);
 
+/* stats.c: GET /api/v1/admin/api-stats, GET /metrics, and what they count of answers. */
+void stats_get(struct api *api, struct http_exchange *x);
+void metrics_get(struct api *api, struct http_exchange *x);
+void stats_start(void);
+void stats_record(int status, uint64_t now_ns, uint64_t took_ns);
+
 /* Text for JSON: what is not UTF-8 becomes U+FFFD. *clean says whether nothing was replaced. The
  * caller frees. */
 char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean);

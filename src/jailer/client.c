@@ -1,8 +1,10 @@
 #include "jailer/client.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fdpass.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +27,9 @@ struct place {
 	struct jailer_handle *handle;
 	uint32_t generation;
 	uint16_t connection;
+	uint16_t kind; /* enum jail_kind */
 	uint32_t next_free;
+	uint64_t started_ns, killed_ns; /* 0: not told to end */
 };
 
 struct jailer_client {
@@ -67,6 +71,8 @@ static uint64_t place_take(struct jailer_client *c, struct jailer_handle *h, uns
 	p->handle = h;
 	p->connection = (uint16_t)connection;
 	p->generation++;
+	p->started_ns = clock_mono_ns();
+	p->killed_ns = 0;
 	c->used++;
 	return (uint64_t)p->generation << 32 | at;
 }
@@ -82,6 +88,27 @@ static void place_give(struct jailer_client *c, struct place *p)
 	c->used--;
 }
 
+_Static_assert((int)JAIL_EXEC == 0 && (int)JAIL_FETCH == (int)METRIC_KIND_FETCH,
+	"metrics' kinds are those of jails");
+
+static void created_count(const struct place *p)
+{
+	metrics_count(METRIC_JAIL_CREATED, p->kind, 0);
+	metrics_time_of(METRIC_JAIL_CREATED_TIME, p->kind, 0, clock_mono_ns() - p->started_ns);
+}
+
+static void end_count(const struct place *p, const struct jailer_event *event)
+{
+	metrics_count(event->type == JAILER_EXITED ? METRIC_JAIL_REMOVED : METRIC_JAIL_FAILED,
+		p->kind, 0);
+	if (event->type == JAILER_EXITED)
+		metrics_time_of(METRIC_JAIL_REMOVED_TIME, p->kind, 0, event->lived_ns);
+	if (p->killed_ns == 0)
+		return;
+	metrics_count(METRIC_JAIL_KILLED, p->kind, 0);
+	metrics_time_of(METRIC_JAIL_KILLED_TIME, p->kind, 0, clock_mono_ns() - p->killed_ns);
+}
+
 static void event_deliver(struct jailer_client *c, const struct jailer_event *event, int fd)
 {
 	struct place *p = place_of(c, event->id);
@@ -91,8 +118,12 @@ static void event_deliver(struct jailer_client *c, const struct jailer_event *ev
 			(void)close(fd);
 		return;
 	}
-	if (event->type != JAILER_STARTED)
+	if (event->type != JAILER_STARTED) {
+		end_count(p, event);
 		place_give(c, p);
+	} else {
+		created_count(p);
+	}
 	h->event(h, event, fd);
 }
 
@@ -196,6 +227,7 @@ int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum j
 		if (request.id == 0)
 			return fault_code(f, FAULT_BUSY, "too_many_jails",
 				"%d jails are alive; try again later", HANDLES_MAX);
+		place_of(c, request.id)->kind = (uint16_t)kind;
 		h->id = request.id;
 		if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0)
 			return 0;
@@ -210,9 +242,11 @@ int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum j
 
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
 {
-	const struct place *p = place_of(c, h->id);
+	struct place *p = place_of(c, h->id);
 	const struct connection *k = p != NULL ? c->connections[p->connection] : NULL;
 	struct jailer_request request = {.type = JAILER_KILL, .id = h->id};
+	if (p != NULL && p->killed_ns == 0)
+		p->killed_ns = clock_mono_ns();
 	if (k == NULL || fdpass_send(k->socket, &request, sizeof(request), NULL, 0) == 0)
 		return;
 	/* Full of starts: the jailer never blocks, so there will be room in no time. A jail must
@@ -221,6 +255,13 @@ void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
 	if (errno != EAGAIN || poll(&room, 1, 1000) != 1 ||
 		fdpass_send(k->socket, &request, sizeof(request), NULL, 0) < 0)
 		log_warn("kill of a jail could not be sent: %s", strerror(errno));
+}
+
+void jailer_client_ready(struct jailer_client *c, const struct jailer_handle *h)
+{
+	const struct place *p = place_of(c, h->id);
+	if (p != NULL)
+		created_count(p);
 }
 
 unsigned jailer_client_count(const struct jailer_client *c)

@@ -28,5 +28,7 @@ int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum j
 	uint64_t source, const int fds[JAILER_START_FDS], struct fault *f);
 /* Ends a jail; its event comes all the same. */
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h);
+/* An execution jail's program is READY: for the metrics, as its start is not reported. */
+void jailer_client_ready(struct jailer_client *c, const struct jailer_handle *h);
 unsigned jailer_client_count(const struct jailer_client *c); /* handles with an id */
 void jailer_client_destroy(struct jailer_client *c);

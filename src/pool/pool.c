@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "pool/frame.h"
 
 #include <stdlib.h>
@@ -146,10 +147,22 @@ static void call_free(struct pool_call *call)
 	free(call);
 }
 
+_Static_assert(
+	(int)POOL_FAULT == (int)METRIC_OUTCOME_FAULT, "metrics' outcomes are those of calls");
+
+static void result_count(const struct pool_result *result)
+{
+	metrics_count(METRIC_EXEC_ENDED, result->outcome, 0);
+	metrics_time(METRIC_JAIL_WAIT, result->jail_ns);
+	if (!result->in_init)
+		metrics_time(METRIC_EXEC, result->run_ns);
+}
+
 void pool_on_result(struct pool_run *run, struct pool_result *result)
 {
 	struct pool_call *call = run->call;
 	run->call = NULL;
+	result_count(result);
 	call->done(call->ctx, result);
 	/* Behind the answer: what the next call will need. A program that never gets ready is not
 	 * tried again unasked. */
@@ -196,10 +209,15 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	const uint64_t asked_ns = clock_mono_ns();
 	struct pool_run *run = program->waiting;
 	const bool waited = run != NULL;
+	enum metric_pool asked = waited ? METRIC_POOL_HIT : METRIC_POOL_STARTING;
 	if (waited)
 		waiting_remove(pool, run);
-	else if ((run = starting_take(program)) == NULL &&
-		 (run = run_new(pool, program, f)) == NULL)
+	else if ((run = starting_take(program)) == NULL) {
+		asked = METRIC_POOL_MISS;
+		run = run_new(pool, program, f);
+	}
+	metrics_count(METRIC_POOL_ASKED, asked, 0);
+	if (run == NULL)
 		return NULL;
 	struct pool_call *call = mem_zero(1, sizeof(*call));
 	call->pool = pool;
