@@ -86,7 +86,7 @@ static void steps_put(struct buf *to)
 
 void metrics_expose(struct buf *to)
 {
-	metrics_sample();
+	metrics_sample(true);
 	for (unsigned m = 0; m < METRICS; m++) {
 		const struct metric_fact *fact = &metric_facts[m];
 		head_put(to, fact->prometheus, fact->help, type_names[fact->kind]);

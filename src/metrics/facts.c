@@ -50,7 +50,7 @@ static uint64_t values[VALUES];
 static struct metric_histogram histograms[HISTOGRAMS];
 unsigned metric_steps_count;
 struct metric_step metric_steps[METRIC_STEPS];
-static void (*sampler)(void *ctx);
+static void (*sampler)(void *ctx, bool exposed);
 static void *sampler_ctx;
 
 unsigned metric_series(const struct metric_fact *fact)
@@ -113,16 +113,16 @@ void metrics_step(const char *name, uint64_t ns)
 		metric_steps[metric_steps_count++] = (struct metric_step){name, ns};
 }
 
-void metrics_sampler(void (*sample)(void *ctx), void *ctx)
+void metrics_sampler(void (*sample)(void *ctx, bool exposed), void *ctx)
 {
 	sampler = sample;
 	sampler_ctx = ctx;
 }
 
-void metrics_sample(void)
+void metrics_sample(bool exposed)
 {
 	if (sampler != NULL)
-		sampler(sampler_ctx);
+		sampler(sampler_ctx, exposed);
 }
 
 unsigned metrics_status(int status)

@@ -4,7 +4,6 @@
 
 #include "metrics/metrics.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum metric_kind { METRIC_COUNTER, METRIC_TIMER, METRIC_GAUGE };
@@ -40,7 +39,7 @@ unsigned metric_series(const struct metric_fact *fact);
 /* Of a counter or a gauge; of a timer. `series` from 0. */
 uint64_t metric_value(const struct metric_fact *fact, unsigned series);
 const struct metric_histogram *metric_histogram_of(const struct metric_fact *fact, unsigned series);
-void metrics_sample(void);
+void metrics_sample(bool exposed);
 
 extern unsigned metric_steps_count;
 extern struct metric_step {

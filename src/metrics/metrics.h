@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "metrics/facts.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -27,8 +28,8 @@ void metrics_set(enum metric metric, uint64_t value);
 enum { METRIC_STEPS = 32 };
 void metrics_step(const char *name, uint64_t ns);
 
-/* Called before gauges are told, to set them. */
-void metrics_sampler(void (*sample)(void *ctx), void *ctx);
+/* Called before gauges are told, to set them; `exposed`: those too that only Prometheus is told. */
+void metrics_sampler(void (*sample)(void *ctx, bool exposed), void *ctx);
 
 /* The label's number for a status: itself for those in use, else that of "other". */
 unsigned metrics_status(int status);

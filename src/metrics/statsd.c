@@ -118,7 +118,7 @@ void statsd_flush(void)
 {
 	if (!statsd_on)
 		return;
-	metrics_sample();
+	metrics_sample(false);
 	samples_add();
 	values_add();
 	datagram_send();

@@ -170,11 +170,10 @@ static void api_open(struct server *s)
 }
 
 /* What is only looked at when it is told. */
-static void gauges_set(void *ctx)
+static void gauges_set(void *ctx, bool exposed)
 {
 	const struct server *s = ctx;
 	size_t resident = 0;
-	(void)uv_resident_set_memory(&resident);
 	metrics_set(METRIC_JAILS_WAITING, pool_waiting(s->pool));
 	metrics_set(METRIC_JAILS_RUNNING, pool_running(s->pool));
 	metrics_set(METRIC_BUILDS_RUNNING, tools_running(s->tools, JAIL_BUILD));
@@ -182,9 +181,12 @@ static void gauges_set(void *ctx)
 	metrics_set(METRIC_TOOLS_WAITING, tools_waiting(s->tools));
 	metrics_set(METRIC_CONNECTIONS,
 		http_server_connections(s->http) + http_server_connections(s->local));
+	metrics_set(METRIC_LOG_LOST, log_lost());
+	if (!exposed)
+		return;
+	(void)uv_resident_set_memory(&resident);
 	metrics_set(METRIC_RESIDENT, resident);
 	metrics_set(METRIC_UPTIME, (clock_mono_ns() - s->started_ns) / 1000000000U);
-	metrics_set(METRIC_LOG_LOST, log_lost());
 }
 
 static void metrics_open(struct server *s)
