@@ -190,6 +190,7 @@ static int jailer_start(struct supervisor *s, unsigned i, struct fault *f)
 			(void)close(s->node->listener);
 		(void)close(s->node->local);
 		log_set_role("jailer");
+		log_never_wait();
 		const struct jailer_setup setup = {.plan = &s->node->plan,
 			.journal = &s->node->journal,
 			.first_slot = i * slots_each(s),
