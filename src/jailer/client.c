@@ -49,7 +49,8 @@ static struct place *place_of(struct jailer_client *c, uint64_t id)
 	return p->handle != NULL && p->generation == (uint32_t)(id >> 32) ? p : NULL;
 }
 
-static uint64_t place_take(struct jailer_client *c, struct jailer_handle *h, unsigned connection)
+static uint64_t place_take(
+	struct jailer_client *c, struct jailer_handle *h, unsigned connection, enum jail_kind kind)
 {
 	if (c->free_first == UINT32_MAX) {
 		uint32_t count = c->places_count == 0 ? 64 : c->places_count * 2;
@@ -71,6 +72,7 @@ static uint64_t place_take(struct jailer_client *c, struct jailer_handle *h, uns
 	p->handle = h;
 	p->connection = (uint16_t)connection;
 	p->generation++;
+	p->kind = (uint16_t)kind;
 	p->started_ns = clock_mono_ns();
 	p->killed_ns = 0;
 	c->used++;
@@ -223,11 +225,10 @@ int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum j
 			continue;
 		struct jailer_request request = {
 			.type = JAILER_START, .kind = kind, .source = source};
-		request.id = place_take(c, h, i);
+		request.id = place_take(c, h, i, kind);
 		if (request.id == 0)
 			return fault_code(f, FAULT_BUSY, "too_many_jails",
 				"%d jails are alive; try again later", HANDLES_MAX);
-		place_of(c, request.id)->kind = (uint16_t)kind;
 		h->id = request.id;
 		if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0)
 			return 0;
