@@ -14,6 +14,7 @@
  * makes them net/          egress: the only way out of a fetch jail state/        the journal of
  * what is in the kernel config/       the configuration base/         fault buf fs proc log defer
  * clock fdpass tree: knows nothing of the product
+ *   metrics/      facts counted, for StatsD and Prometheus; base only
  *   ../driver/    in Go: the driver linked into every artifact, and the tool that fetches and
  * builds
  */

@@ -5,6 +5,7 @@
 
 #include "api/exchange.h"
 
+#include "api/observe.h"
 #include "base/defer.h"
 #include "base/log.h"
 
@@ -16,7 +17,8 @@
 #include <string.h>
 #include <strings.h>
 
-enum token { TOKEN_NONE, TOKEN_FUNCTION, TOKEN_ADMIN };
+/* TOKEN_BEYOND: the admin token, but none on loopback. */
+enum token { TOKEN_NONE, TOKEN_FUNCTION, TOKEN_ADMIN, TOKEN_BEYOND };
 
 struct route {
 	const char *method;
@@ -69,20 +71,26 @@ static const struct route routes[] = {
 	{"DELETE", "/api/v1/admin/jails/{id}", TOKEN_ADMIN, jail_delete},
 	{"GET", "/api/v1/admin/jail/{id}", TOKEN_ADMIN, jail_get},
 	{"DELETE", "/api/v1/admin/jail/{id}", TOKEN_ADMIN, jail_delete},
+	{"GET", "/api/v1/admin/api-stats", TOKEN_ADMIN, stats_get},
+	{"GET", "/metrics", TOKEN_BEYOND, metrics_get},
 };
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
 void exchange_identify(struct api *api, struct http_exchange *x)
 {
+	struct note *note = note_of(x);
 	const char *given = http_header(x, "X-Request-Id");
 	size_t len = given != NULL ? strlen(given) : 0;
 	bool plain = len >= 1 && len <= 64;
 	for (size_t i = 0; plain && i < len; i++)
 		plain = isalnum((unsigned char)given[i]) || strchr("-_.:", given[i]) != NULL;
 	if (plain)
-		http_add_header(x, "X-Request-Id", "%s", given);
+		(void)snprintf(note->id, sizeof(note->id), "%s", given);
 	else
-		http_add_header(x, "X-Request-Id", "%s%08lx", api->id_prefix, ++api->requests);
+		(void)snprintf(
+			note->id, sizeof(note->id), "%s%08lx", api->id_prefix, ++api->requests);
+	http_add_header(x, "X-Request-Id", "%s", note->id);
+	observe_begin(x);
 }
 
 /* ---- where it comes from ---- */
@@ -166,7 +174,7 @@ static bool token_check(const struct api *api, struct http_exchange *x, enum tok
 			"send the function token as \"Authorization: Bearer …\"");
 		return false;
 	}
-	if (token == TOKEN_ADMIN) {
+	if (token == TOKEN_ADMIN || (token == TOKEN_BEYOND && !api->loopback)) {
 		const char *given = http_header(x, c->admin_token_header);
 		if (given != NULL && c->admin_api_token != NULL &&
 			token_equal(given, c->admin_api_token))
@@ -256,6 +264,7 @@ static void on_request(struct http_exchange *x, void *ctx)
 static void on_gone(struct http_exchange *x, void *ctx)
 {
 	const struct door *door = ctx;
+	observe_gone(x);
 	if (http_data(x) != NULL)
 		function_gone(door->api, x);
 }
@@ -278,8 +287,11 @@ struct http_callbacks api_callbacks(struct api *api, bool trusted)
 		mem_zero(1, sizeof(*door)); /* lives as long as the process, as the listener does */
 	door->api = api;
 	door->trusted = trusted;
-	return (struct http_callbacks){
-		.request = on_request, .gone = on_gone, .refuse = on_refuse, .ctx = door};
+	return (struct http_callbacks){.request = on_request,
+		.gone = on_gone,
+		.refuse = on_refuse,
+		.answered = observe_answered,
+		.ctx = door};
 }
 
 struct api *api_create(const struct api_setup *setup)
@@ -288,6 +300,7 @@ struct api *api_create(const struct api_setup *setup)
 	unsigned char random[4];
 	api->setup = *setup;
 	api->loopback = config_is_loopback(setup->config);
+	stats_start();
 	randombytes_buf(random, sizeof(random));
 	(void)sodium_bin2hex(api->id_prefix, sizeof(api->id_prefix), random, sizeof(random));
 	return api;

@@ -44,6 +44,11 @@ void jail_delete(struct api *api, struct http_exchange *x);
 
 /* What stands in the path for a route's trailing {id}. */
 const char *path_parameter(const struct http_exchange *x);
+/* stats.c: GET /api/v1/admin/api-stats, GET /metrics, and what they count of answers. */
+void stats_get(struct api *api, struct http_exchange *x);
+void metrics_get(struct api *api, struct http_exchange *x);
+void stats_start(void);
+void stats_record(int status, uint64_t now_ns, uint64_t took_ns);
 
 /* Text for JSON: what is not UTF-8 becomes U+FFFD. *clean says whether nothing was replaced. The
  * caller frees. */

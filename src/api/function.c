@@ -2,9 +2,9 @@
 
 #include "api/exchange.h"
 
+#include "api/observe.h"
 #include "base/clock.h"
 #include "base/defer.h"
-#include "base/log.h"
 #include "pool/frame.h"
 
 #include <ctype.h>
@@ -215,6 +215,9 @@ static void timing_add(const struct pending *p, const struct invoke_answer *a)
 		ms(p->resolve_ns), ms(a->fetch_ns), ms(a->build_ns), ms(a->jail_ns), ms(a->run_ns));
 	if (a->source == NULL)
 		return;
+	struct note *note = note_of(x);
+	note->module = a->source->module[0] != '\0' ? a->source->module : "std";
+	note->version = a->source->version;
 	defer_free char *module = source_label(a->source);
 	http_add_header(x, "X-Sky-Island-Module", "%s", module);
 }
@@ -366,7 +369,7 @@ static void fault_respond(struct pending *p, const struct invoke_answer *a)
 		problem.detail = detail; /* whole, where the fault's was cut to fit */
 	problem.extra = extra;
 	if (problem.status == 500)
-		log_error("%s: %s", stage_names[a->stage], a->fault->text);
+		observe_log(p->x, LOG_ERROR, "%s: %s", stage_names[a->stage], a->fault->text);
 	problem_respond(p->x, &problem);
 	json_decref(extra);
 }

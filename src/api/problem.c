@@ -1,5 +1,6 @@
 #include "api/exchange.h"
 
+#include "api/observe.h"
 #include "base/defer.h"
 
 #include <string.h>
@@ -76,6 +77,7 @@ void problem_respond(struct http_exchange *x, const struct problem *p)
 		(void)json_object_update_missing(body, (json_t *)(uintptr_t)p->extra);
 	defer_free char *text = json_dumps(body, JSON_COMPACT);
 	json_decref(body);
+	note_of(x)->code = p->code;
 	if (p->retry_after > 0)
 		http_add_header(x, "Retry-After", "%u", p->retry_after);
 	if (text == NULL)
@@ -85,7 +87,7 @@ void problem_respond(struct http_exchange *x, const struct problem *p)
 
 void json_respond(struct http_exchange *x, int status, json_t *body)
 {
-	defer_free char *text = json_dumps(body, JSON_COMPACT);
+	defer_free char *text = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	json_decref(body);
 	if (text == NULL)
 		text = mem_strdup("{}");

@@ -5,6 +5,7 @@
 #include "base/defer.h"
 #include "base/fs.h"
 #include "base/tree.h"
+#include "metrics/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -296,10 +297,13 @@ struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct art
 	if (built != NULL && built->ready) {
 		used_remove(artifacts, built);
 		used_add(artifacts, built);
+		metrics_count(METRIC_CACHE_ASKED, METRIC_CACHE_ARTIFACT, METRIC_RESULT_HIT);
 		done(ctx, &built->artifact, NULL, &none);
 		return NULL;
 	}
 	const bool first = built == NULL;
+	metrics_count(METRIC_CACHE_ASKED, METRIC_CACHE_ARTIFACT,
+		first ? METRIC_RESULT_MISS : METRIC_RESULT_JOINED);
 	if (first) {
 		built = mem_zero(1, sizeof(*built));
 		built->key = key;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/tree.h"
 #include "function/unpack.h"
+#include "metrics/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -273,12 +274,15 @@ struct source_wait *source_get(struct sources *sources, const struct resolve *re
 	const bool known = asked->source != NULL && !refresh &&
 			   (asked->pinned || clock_mono_ns() < asked->until_ns);
 	if (known && asked->waits == NULL) {
+		metrics_count(METRIC_CACHE_ASKED, METRIC_CACHE_SOURCE, METRIC_RESULT_HIT);
 		done(ctx, asked->source, NULL, &f);
 		return NULL;
 	}
 	bool told = false;
 	struct source_wait *w = mem_zero(1, sizeof(*w));
 	const bool first = asked->waits == NULL;
+	metrics_count(METRIC_CACHE_ASKED, METRIC_CACHE_SOURCE,
+		first ? METRIC_RESULT_MISS : METRIC_RESULT_JOINED);
 	w->asked = asked;
 	w->done = done;
 	w->ctx = ctx;

@@ -1,9 +1,11 @@
 #include "function/tool.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/defer.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +31,7 @@ struct tool {
 	bool started, ended, timed_out, cancelled, killed;
 	bool counted; /* among those that run */
 	bool *gone;   /* while tool_run still runs */
+	uint64_t started_ns;
 	struct egress *egress;
 	struct buf report, err_text;
 	char *module; /* for people; NULL: not named */
@@ -81,9 +84,20 @@ static void poll_close(int *fd, uv_poll_t *poll)
 	uv_close((uv_handle_t *)poll, handle_closed);
 }
 
+static void end_count(const struct tool *t, const json_t *report)
+{
+	const bool build = t->kind == JAIL_BUILD;
+	if (!t->started)
+		return;
+	metrics_time(build ? METRIC_BUILD : METRIC_REPO_CLONE, clock_mono_ns() - t->started_ns);
+	if (!json_is_true(json_object_get(report, "ok")))
+		metrics_count(build ? METRIC_BUILD_FAILED : METRIC_REPO_CLONE_FAILED, 0, 0);
+}
+
 static void tool_finish(struct tool *t, const json_t *report, const struct fault *f)
 {
 	struct tools *tools = t->tools;
+	end_count(t, report);
 	fd_close(&t->request);
 	poll_close(&t->control, &t->control_poll);
 	poll_close(&t->err, &t->err_poll);
@@ -279,6 +293,7 @@ static int tool_start(struct tool *t, struct fault *f)
 	t->control_poll.data = t->err_poll.data = t->timer.data = t;
 	t->open_handles = 3;
 	t->started = true;
+	t->started_ns = clock_mono_ns();
 	(void)uv_poll_start(&t->control_poll, UV_READABLE, tool_readable);
 	(void)uv_poll_start(&t->err_poll, UV_READABLE, tool_readable);
 	(void)uv_timer_start(&t->timer, tool_timeout,
@@ -411,7 +426,12 @@ struct tools *tools_create(
 	return tools;
 }
 
-unsigned tools_running(const struct tools *tools)
+unsigned tools_running(const struct tools *tools, enum jail_kind kind)
 {
-	return tools->running[JAIL_BUILD] + tools->running[JAIL_FETCH];
+	return tools->running[kind];
+}
+
+unsigned tools_waiting(const struct tools *tools)
+{
+	return tools->queued;
 }

@@ -43,4 +43,5 @@ void tool_label(struct tool *tool, const char *module);
 
 /* Turns a report that is not ok into a fault (kind from its "fault", code, detail cut to fit). */
 int tool_fault(const json_t *report, struct fault *f);
-unsigned tools_running(const struct tools *tools);
+unsigned tools_running(const struct tools *tools, enum jail_kind kind);
+unsigned tools_waiting(const struct tools *tools); /* for their turn */

@@ -32,6 +32,11 @@ const char *http_header(const struct http_exchange *x, const char *name)
 	return http_head_find(&x->connection->head, name);
 }
 
+unsigned http_header_count(const struct http_exchange *x, const char *name)
+{
+	return http_head_count(&x->connection->head, name);
+}
+
 const char *http_body(const struct http_exchange *x, size_t *len)
 {
 	const struct buf *body = &x->connection->body.data;
@@ -57,6 +62,11 @@ void http_set_data(struct http_exchange *x, void *data)
 void *http_data(const struct http_exchange *x)
 {
 	return x->data;
+}
+
+void *http_note(struct http_exchange *x)
+{
+	return x->note;
 }
 
 static void must_be_name(const char *name)
@@ -190,6 +200,8 @@ void http_respond(
 	struct http_connection *c = x->connection;
 	if (!x->due || status < 200 || status > 999)
 		abort();
+	if (c->server->callbacks.answered != NULL)
+		c->server->callbacks.answered(x, status, c->server->callbacks.ctx);
 	if (c->server->draining)
 		c->keep = false;
 	put_head(c, status, type, len);

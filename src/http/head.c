@@ -220,3 +220,11 @@ const char *http_head_find(const struct http_head *h, const char *name)
 			return h->fields[i].value;
 	return NULL;
 }
+
+unsigned http_head_count(const struct http_head *h, const char *name)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; h->readable && i < h->field_count; i++)
+		count += strcasecmp(h->fields[i].name, name) == 0;
+	return count;
+}

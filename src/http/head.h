@@ -82,5 +82,8 @@ void http_head_terminate(struct http_head *h);
 /* Value of the first field of that name; NULL where there is none or nothing is readable yet. */
 const char *http_head_find(const struct http_head *h, const char *name);
 
+/* How many fields of that name there are. */
+unsigned http_head_count(const struct http_head *h, const char *name);
+
 /* Whether c may stand in a token (RFC 9110, 5.6.2). */
 bool http_is_token(unsigned char c);

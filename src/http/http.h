@@ -55,6 +55,8 @@ struct http_callbacks {
 	 * (else `why` is sent as plain text). What was not understood of the request reads as "" or
 	 * NULL. The connection is closed afterwards. */
 	void (*refuse)(struct http_exchange *x, int status, const char *why, void *ctx);
+	/* An answer is given, by whom ever; the exchange is still whole. NULL: nobody looks. */
+	void (*answered)(struct http_exchange *x, int status, void *ctx);
 	void *ctx;
 };
 
@@ -81,6 +83,8 @@ const char *http_path(const struct http_exchange *x);
 const char *http_query(const struct http_exchange *x); /* without '?', "" where there is none */
 /* First field of that name, case-insensitive; NULL where there is none. */
 const char *http_header(const struct http_exchange *x, const char *name);
+/* How many fields of that name there are. */
+unsigned http_header_count(const struct http_exchange *x, const char *name);
 const char *http_body(const struct http_exchange *x, size_t *len);
 const char *http_peer(const struct http_exchange *x); /* numeric address, or "unix" */
 uint64_t http_started_ns(
@@ -89,6 +93,10 @@ uint64_t http_started_ns(
 /* The handler's own pointer. */
 void http_set_data(struct http_exchange *x, void *data);
 void *http_data(const struct http_exchange *x);
+/* HTTP_NOTE_BYTES for what else the handler keeps of a request: zero when it begins, aligned for
+ * anything. */
+enum { HTTP_NOTE_BYTES = 256 };
+void *http_note(struct http_exchange *x);
 
 /* Adds a field to the answer; name and value are copied. A value with control characters is a bug:
  * aborts. */

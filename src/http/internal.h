@@ -43,6 +43,7 @@ enum connection_state {
 struct http_exchange {
 	struct http_connection *connection;
 	void *data;
+	_Alignas(max_align_t) unsigned char note[HTTP_NOTE_BYTES];
 	uint64_t started_ns;
 	struct buf added; /* fields by http_add_header */
 	bool due;

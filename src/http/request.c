@@ -11,6 +11,7 @@ void http_request_refuse(struct http_connection *c, int status, const char *why)
 	struct http_exchange *x = &c->exchange;
 	if (x->started_ns == 0)
 		x->started_ns = clock_mono_ns();
+	memset(x->note, 0, sizeof(x->note));
 	http_body_reset(&c->body);
 	c->keep = false;
 	c->state = CONNECTION_HANDLED;
@@ -28,6 +29,7 @@ static void hand_over(struct http_connection *c)
 	struct http_server *server = c->server;
 	c->state = CONNECTION_HANDLED;
 	c->deadline = 0;
+	memset(c->exchange.note, 0, sizeof(c->exchange.note));
 	c->exchange.due = true;
 	server->exchanges++;
 	server->callbacks.request(&c->exchange, server->callbacks.ctx);

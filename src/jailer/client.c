@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fdpass.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +28,9 @@ struct place {
 	struct jailer_handle *handle;
 	uint32_t generation;
 	uint16_t connection;
+	uint16_t kind; /* enum jail_kind */
 	uint32_t next_free;
+	uint64_t started_ns, killed_ns; /* 0: not told to end */
 };
 
 struct jailer_client {
@@ -48,7 +51,8 @@ static struct place *place_of(struct jailer_client *c, uint64_t id)
 	return p->handle != NULL && p->generation == (uint32_t)(id >> 32) ? p : NULL;
 }
 
-static uint64_t place_take(struct jailer_client *c, struct jailer_handle *h, unsigned connection)
+static uint64_t place_take(
+	struct jailer_client *c, struct jailer_handle *h, unsigned connection, enum jail_kind kind)
 {
 	if (c->free_first == UINT32_MAX) {
 		uint32_t count = c->places_count == 0 ? 64 : c->places_count * 2;
@@ -70,11 +74,14 @@ static uint64_t place_take(struct jailer_client *c, struct jailer_handle *h, uns
 	p->handle = h;
 	p->connection = (uint16_t)connection;
 	p->generation++;
+	p->kind = (uint16_t)kind;
+	p->started_ns = clock_mono_ns();
+	p->killed_ns = 0;
 	c->used++;
 	return (uint64_t)p->generation << 32 | at;
 }
 
-void jailer_client_settled(struct jailer_client *c, struct jailer_handle *h)
+static void settle(struct jailer_client *c, struct jailer_handle *h)
 {
 	const struct place *p = place_of(c, h->id);
 	struct connection *k = p != NULL ? c->connections[p->connection] : NULL;
@@ -87,12 +94,33 @@ static void place_give(struct jailer_client *c, struct place *p)
 {
 	if (p == NULL)
 		return;
-	jailer_client_settled(c, p->handle);
+	settle(c, p->handle);
 	p->handle->id = 0;
 	p->handle = NULL;
 	p->next_free = c->free_first;
 	c->free_first = (uint32_t)(p - c->places);
 	c->used--;
+}
+
+_Static_assert((int)JAIL_EXEC == 0 && (int)JAIL_FETCH == (int)METRIC_KIND_FETCH,
+	"metrics' kinds are those of jails");
+
+static void created_count(const struct place *p)
+{
+	metrics_count(METRIC_JAIL_CREATED, p->kind, 0);
+	metrics_time_of(METRIC_JAIL_CREATED_TIME, p->kind, 0, clock_mono_ns() - p->started_ns);
+}
+
+static void end_count(const struct place *p, const struct jailer_event *event)
+{
+	metrics_count(event->type == JAILER_EXITED ? METRIC_JAIL_REMOVED : METRIC_JAIL_FAILED,
+		p->kind, 0);
+	if (event->type == JAILER_EXITED)
+		metrics_time_of(METRIC_JAIL_REMOVED_TIME, p->kind, 0, event->lived_ns);
+	if (p->killed_ns == 0)
+		return;
+	metrics_count(METRIC_JAIL_KILLED, p->kind, 0);
+	metrics_time_of(METRIC_JAIL_KILLED_TIME, p->kind, 0, clock_mono_ns() - p->killed_ns);
 }
 
 static void event_deliver(struct jailer_client *c, const struct jailer_event *event, int fd)
@@ -104,8 +132,12 @@ static void event_deliver(struct jailer_client *c, const struct jailer_event *ev
 			(void)close(fd);
 		return;
 	}
-	if (event->type != JAILER_STARTED)
+	if (event->type != JAILER_STARTED) {
+		end_count(p, event);
 		place_give(c, p);
+	} else {
+		created_count(p);
+	}
 	h->event(h, event, fd);
 }
 
@@ -226,7 +258,7 @@ int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum j
 			"no jailer runs at the moment; try again in a second");
 	struct connection *k = c->connections[i];
 	struct jailer_request request = {.type = JAILER_START, .kind = kind, .source = source};
-	request.id = place_take(c, h, i);
+	request.id = place_take(c, h, i, kind);
 	if (request.id == 0)
 		return fault_code(f, FAULT_BUSY, "too_many_jails",
 			"%d jails are alive; try again later", HANDLES_MAX);
@@ -247,9 +279,11 @@ int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum j
 
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
 {
-	const struct place *p = place_of(c, h->id);
+	struct place *p = place_of(c, h->id);
 	const struct connection *k = p != NULL ? c->connections[p->connection] : NULL;
 	struct jailer_request request = {.type = JAILER_KILL, .id = h->id};
+	if (p != NULL && p->killed_ns == 0)
+		p->killed_ns = clock_mono_ns();
 	if (k == NULL || fdpass_send(k->socket, &request, sizeof(request), NULL, 0) == 0)
 		return;
 	/* Full of starts: the jailer never blocks, so there will be room in no time. A jail must
@@ -258,6 +292,15 @@ void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
 	if (errno != EAGAIN || poll(&room, 1, 1000) != 1 ||
 		fdpass_send(k->socket, &request, sizeof(request), NULL, 0) < 0)
 		log_warn("kill of a jail could not be sent: %s", strerror(errno));
+}
+
+void jailer_client_ready(struct jailer_client *c, struct jailer_handle *h)
+{
+	const struct place *p = place_of(c, h->id);
+	if (p == NULL)
+		return;
+	settle(c, h);
+	created_count(p);
 }
 
 unsigned jailer_client_count(const struct jailer_client *c)

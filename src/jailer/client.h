@@ -29,7 +29,7 @@ struct jailer_handle {
 	 * the same, later. */
 	void (*kill)(struct jailer_handle *h);
 	uint64_t id;   /* 0 while it has none */
-	bool starting; /* between its start and jailer_client_settled, or its end */
+	bool starting; /* between its start and jailer_client_ready, or its end */
 	/* Set at its start, for people: */
 	uint64_t jid;        /* 1, 2, 3 … in the order of starts; never used twice by a server */
 	uint64_t started_ns; /* since 1970 */
@@ -45,11 +45,12 @@ int jailer_client_attach(struct jailer_client *c, int socket, struct fault *f);
  * 0: h->event will come. -1: FAULT_BUSY where no jailer is there or its queue is full. */
 int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum jail_kind kind,
 	uint64_t source, const int fds[JAILER_START_FDS], struct fault *f);
-/* What it runs is ready: its jailer's cpu is free for another start. */
-void jailer_client_settled(struct jailer_client *c, struct jailer_handle *h);
 unsigned jailer_client_jailers(const struct jailer_client *c); /* attached now */
 /* Ends a jail; its event comes all the same. */
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h);
+/* An execution jail's program is READY, which no event tells: its jailer's cpu is free for another
+ * start, and the metrics count it. */
+void jailer_client_ready(struct jailer_client *c, struct jailer_handle *h);
 unsigned jailer_client_count(const struct jailer_client *c); /* handles with an id */
 /* All handles with an id, in no order, at most `max` of them; how many there were. They are valid
  * until their event. */

@@ -32,6 +32,7 @@ int main(void)
 	struct jailer_setup setup = {.journal = &journal, .socket = HANDOVER_SERVER};
 	struct fault f = {0};
 	log_set_role("jailer");
+	log_never_wait();
 	for (int i = 0; i < JAILER_HELPERS; i++)
 		setup.helpers[i] = HANDOVER_HELPERS + i;
 	if (handover_read(HANDOVER_SETUP, &setup, &plan, &f) < 0 ||

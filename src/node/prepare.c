@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "jail/steps.h"
+#include "metrics/metrics.h"
 #include "node/driver_tree.h"
 
 #include <errno.h>
@@ -415,7 +416,9 @@ static int step_do(const struct step *step, struct preparing *p, bool loud, stru
 			(void)fprintf(stderr, "\r  %-10s failed\n", step->name);
 		return fault_wrap(f, "prepare %s", step->name);
 	}
-	const double seconds = (double)(clock_mono_ns() - start) / 1e9;
+	const uint64_t took = clock_mono_ns() - start;
+	const double seconds = (double)took / 1e9;
+	metrics_step(step->name, took);
 	if (terminal)
 		(void)fprintf(stderr, "\r  %-10s %.2f s\n", step->name, seconds);
 	else if (loud)
@@ -431,9 +434,10 @@ int node_prepare(struct node *n, bool loud, struct fault *f)
 	p.tool = node_path(n, "tool/%s", p.key);
 	n->plan.toolchain = p.goroot; /* as long as the process */
 	n->plan.tool = p.tool;
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		if (step_do(&steps[i], &p, loud, f) < 0)
-			return -1;
-	}
-	return 0;
+	int failed = 0;
+	for (size_t i = 0; failed == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
+		failed = step_do(&steps[i], &p, loud, f);
+	if (n->config.statsd_host != NULL)
+		statsd_send_steps(n->config.statsd_host, n->config.statsd_port);
+	return failed;
 }

@@ -7,7 +7,9 @@
 #include "base/buf.h"
 #include "base/defer.h"
 #include "base/fdpass.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "net/egress.h"
 
 #include <errno.h>
@@ -37,6 +39,7 @@ struct server {
 	int control_fd;
 	bool draining;
 	unsigned quiet; /* looks that found nothing to wait for */
+	uint64_t started_ns;
 };
 
 static uint64_t ms_of(int64_t ns)
@@ -181,6 +184,36 @@ static void api_open(struct server *s)
 	s->api = api_create(&setup);
 }
 
+/* What is only looked at when it is told. */
+static void gauges_set(void *ctx, bool exposed)
+{
+	const struct server *s = ctx;
+	size_t resident = 0;
+	metrics_set(METRIC_JAILS_WAITING, pool_waiting(s->pool));
+	metrics_set(METRIC_JAILS_RUNNING, pool_running(s->pool));
+	metrics_set(METRIC_BUILDS_RUNNING, tools_running(s->tools, JAIL_BUILD));
+	metrics_set(METRIC_FETCHES_RUNNING, tools_running(s->tools, JAIL_FETCH));
+	metrics_set(METRIC_TOOLS_WAITING, tools_waiting(s->tools));
+	metrics_set(METRIC_CONNECTIONS,
+		http_server_connections(s->http) + http_server_connections(s->local));
+	metrics_set(METRIC_LOG_LOST, log_lost());
+	if (!exposed)
+		return;
+	(void)uv_resident_set_memory(&resident);
+	metrics_set(METRIC_RESIDENT, resident);
+	metrics_set(METRIC_UPTIME, (clock_mono_ns() - s->started_ns) / 1000000000U);
+}
+
+static void metrics_open(struct server *s)
+{
+	const struct config *c = &s->node->config;
+	s->started_ns = clock_mono_ns();
+	log_never_wait();
+	metrics_sampler(gauges_set, s);
+	if (c->statsd_host != NULL)
+		statsd_open(&s->loop, c->statsd_host, c->statsd_port);
+}
+
 static struct http_server *http_open(struct server *s, int listener, bool trusted, struct fault *f)
 {
 	struct http_callbacks callbacks = api_callbacks(s->api, trusted);
@@ -250,6 +283,7 @@ static int server_open(struct server *s, const int *jailers, unsigned count, str
 	s->local = s->http != NULL ? http_open(s, s->node->local, true, f) : NULL;
 	if (s->local == NULL)
 		return -1;
+	metrics_open(s);
 	return signals_watch(s) == 0 ? 0 : fault_set(f, FAULT_PLATFORM, 0, "no signals");
 }
 
@@ -265,5 +299,6 @@ int server_run(struct node *n, int control, const int *jailers, unsigned count)
 		return 1;
 	}
 	(void)uv_run(&s.loop, UV_RUN_DEFAULT);
+	statsd_flush();
 	return 0;
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "pool/frame.h"
 
 #include <stdlib.h>
@@ -295,7 +296,6 @@ void pool_on_ready(struct pool_run *run)
 {
 	struct pool *pool = run->pool;
 	starting_end(pool, run);
-	jailer_client_settled(pool->jailers, &run->handle);
 	if (run->call == NULL && run->program != NULL && run->spare &&
 		(run->call = queue_find(pool, run->program)) != NULL) {
 		run->spare = false;
@@ -312,10 +312,22 @@ void pool_on_ready(struct pool_run *run)
 	queue_serve(pool);
 }
 
+_Static_assert(
+	(int)POOL_FAULT == (int)METRIC_OUTCOME_FAULT, "metrics' outcomes are those of calls");
+
+static void result_count(const struct pool_result *result)
+{
+	metrics_count(METRIC_EXEC_ENDED, result->outcome, 0);
+	metrics_time(METRIC_JAIL_WAIT, result->jail_ns);
+	if (!result->in_init)
+		metrics_time(METRIC_EXEC, result->run_ns);
+}
+
 void pool_on_result(struct pool_run *run, struct pool_result *result)
 {
 	struct pool_call *call = run->call;
 	run->call = NULL;
+	result_count(result);
 	call->done(call->ctx, result);
 	/* Behind the answer: what the next call will need. A program that never gets ready is not
 	 * tried again unasked. */
@@ -392,6 +404,11 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	call->ctx = ctx;
 	call->waited = program->waiting != NULL;
 	call->run = call->waited ? program->waiting : starting_take(program);
+	metrics_count(METRIC_POOL_ASKED,
+		call->waited        ? METRIC_POOL_HIT
+		: call->run != NULL ? METRIC_POOL_STARTING
+				    : METRIC_POOL_MISS,
+		0);
 	if (call->waited)
 		waiting_remove(pool, call->run);
 	else if (call->run == NULL && pool->first == NULL && start_allowed(pool) &&

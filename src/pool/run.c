@@ -149,6 +149,7 @@ static void frame_handle(
 {
 	if (type == FRAME_READY && run->state == RUN_STARTING) {
 		run->state = RUN_WAITING;
+		jailer_client_ready(pool_jailers(run->pool), &run->handle);
 		(void)uv_timer_stop(&run->timer);
 		pool_on_ready(run);
 	} else if (run->state == RUN_CALLED && type == FRAME_RESULT) {

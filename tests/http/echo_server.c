@@ -239,7 +239,7 @@ int main(int argc, char **argv)
 	}
 	uv_loop_t *loop = uv_default_loop();
 	struct app app = {0};
-	struct http_callbacks callbacks = {on_request, on_gone, on_refuse, &app};
+	struct http_callbacks callbacks = {on_request, on_gone, on_refuse, NULL, &app};
 	struct fault f = {0};
 	int port = 0;
 	int fd = path != NULL ? listen_unix(path) : listen_tcp(&port);

@@ -78,7 +78,7 @@ static void on_refuse(struct http_exchange *x, int status, const char *why, void
 
 static void world_init(struct world *w, const struct http_limits *limits)
 {
-	struct http_callbacks callbacks = {on_request, on_gone, on_refuse, w};
+	struct http_callbacks callbacks = {on_request, on_gone, on_refuse, NULL, w};
 	struct fault f = {0};
 	socklen_t len = sizeof(w->addr);
 	memset(w, 0, sizeof(*w));
