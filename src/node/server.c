@@ -143,6 +143,7 @@ static void api_open(struct server *s)
 		.go_version = n->go_version,
 		.expires_ms = ms_of(n->config.cache_default_expiration),
 		.bytes_max = (uint64_t)1 << 30,
+		.git = {.config = &n->config, .missing = n->git.missing},
 	};
 	const struct artifacts_setup artifacts = {
 		.loop = &s->loop,

@@ -134,6 +134,9 @@ func (f *fetcher) unreachable(_ []string, words string) *problem {
 
 // notFound tells a missing version from a missing module by asking for the versions there are.
 func (f *fetcher) notFound(_ []string, words string) *problem {
+	if f.request.Git != nil {
+		return fail("module_not_found", faultNotFound, "the repository needs a module that is not to be had: %s", words)
+	}
 	module := f.request.Package
 	for range 3 {
 		if f.request.Version == "latest" || strings.Count(module, "/") < 1 {
