@@ -239,7 +239,20 @@ func (g *gitCommand) fetch(commit string) error {
 	defer restore()
 	_, err = g.run(wordsKept, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
 		"--no-recurse-submodules", "--", g.url, commit)
+	if err != nil && g.filled() {
+		return g.tooLarge("")
+	}
 	return err
+}
+
+// filled tells a pack that ended at the limit: git has no words for it.
+func (g *gitCommand) filled() bool {
+	for _, file := range globbed(filepath.Join(g.dir, ".git/objects/pack/tmp_pack_*")) {
+		if info, err := os.Lstat(file); err == nil && info.Size() >= g.request.BytesMax {
+			return true
+		}
+	}
+	return false
 }
 
 // limitFiles limits the files that programs started from here on write.

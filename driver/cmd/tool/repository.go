@@ -198,7 +198,7 @@ func checkElements(name, module string) error {
 	}
 	err := checkPackage(name)
 	if p, ok := err.(*problem); ok && p.Code == "package_internal" && strings.Contains("/"+module+"/", "/internal/") {
-		return fail("module_path_unusable", faultFunction, "the repository's go.mod calls its module %q: Go lets nobody import what is below \"internal\"", module)
+		return fail("module_path_unusable", faultFunction, "the repository's module is called %q: Go lets nobody import what is below \"internal\"", module)
 	}
 	return err
 }
@@ -221,8 +221,11 @@ func (f *fetcher) vendor(module, root, commit string) error {
 	if err := f.use(); err != nil {
 		return err
 	}
-	if _, words, err := f.command.run("mod", "vendor"); err != nil {
-		return f.explain(words, err)
+	// go get of a package of ours looks up no version: it brings what is missing, and its checksums.
+	for _, arguments := range [][]string{{"get", "."}, {"mod", "vendor"}} {
+		if _, words, err := f.command.run(arguments...); err != nil {
+			return f.explain(words, err)
+		}
 	}
 	return nil
 }
