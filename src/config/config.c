@@ -127,7 +127,7 @@ static const struct field fields[] = {
 	{"jails.build.cpu_percent", &field_number, AT(build.cpu_percent), .fallback = "0",
 		.max = 102400},
 
-	{"git.hosts", &field_git_hosts, AT(git_hosts),
+	{"git.hosts", &field_git_hosts, .offset = offsetof(struct config, git_hosts),
 		.allowed = "an object of up to 64 hosts, each an object"},
 	{"git.public", &field_bool, AT(git_public), .fallback = "true"},
 	{"git.repository_max", &field_size, AT(git_repository_max), .fallback = "\"256MiB\"",

@@ -59,31 +59,39 @@ static bool ssh_wanted(const struct config *c)
 	return false;
 }
 
+/* Why git cannot be used as it is here, NULL where it can. `programs`: where it has those it runs,
+ * NULL where it does not say. */
+static const char *missing(const char *program, const char *programs, bool ssh_lacks)
+{
+	bool seen = false;
+	if (program == NULL)
+		return "git is not installed here: install it (package git), then start again";
+	for (size_t i = 0; programs != NULL && i < LIBRARIES; i++)
+		seen |= below(programs, libraries[i]);
+	if (!seen)
+		return "git is not where a distribution has it (its programs are not below /usr): "
+		       "install your distribution's, then start again";
+	return ssh_lacks ? "ssh is not installed here, which git.hosts asks for: install it "
+			   "(package openssh-client), then start again"
+			 : NULL;
+}
+
 void node_git_find(struct node *n)
 {
 	struct node_git *git = &n->git;
+	const bool shell = ssh_wanted(&n->config);
 	defer_free char *program = proc_find("git");
 	defer_free char *programs = program != NULL ? exec_path(program) : NULL;
-	defer_free char *ssh = ssh_wanted(&n->config) ? proc_find("ssh") : NULL;
-	bool seen = false;
-	for (size_t i = 0; programs != NULL && i < LIBRARIES; i++)
-		seen |= below(programs, libraries[i]);
-	if (program == NULL)
-		git->missing =
-			"git is not installed here: install it (package git), then start again";
-	else if (!seen)
-		git->missing = "git is not where a distribution has it (its programs are not below "
-			       "/usr): install your distribution's, then start again";
-	else if (ssh_wanted(&n->config) && ssh == NULL)
-		git->missing = "ssh is not installed here, which git.hosts asks for: install it "
-			       "(package openssh-client), then start again";
+	defer_free char *ssh = shell ? proc_find("ssh") : NULL;
 	git->paths = mem_zero(PATHS_MAX + 1, sizeof(*git->paths));
-	if (git->missing != NULL)
+	git->missing = missing(program, programs, shell && ssh == NULL);
+	if (git->missing != NULL || program == NULL || programs == NULL)
 		return;
 	const size_t count = below(programs, "/usr/local") ? LIBRARIES : DISTRIBUTIONS;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		if (access(libraries[i], X_OK) == 0)
 			path_add(git, libraries[i]);
+	}
 	path_add(git, program);
 	if (ssh != NULL)
 		path_add(git, ssh);
