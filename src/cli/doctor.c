@@ -139,6 +139,9 @@ int cli_doctor(const struct cli *cli)
 		.tmp = n.config.exec.tmp};
 	n.plan.uid_base = n.user_mode ? 1000 : n.config.uid_base;
 	bool running = is_running(&n);
+	node_git_find(&n);
+	say(&t, n.git.missing == NULL ? "ok" : "warn", "git",
+		n.git.missing == NULL ? "plain git repositories can be called" : n.git.missing);
 	if (prepared)
 		probe_say(&t, &n);
 	left_say(&t, &n, running);

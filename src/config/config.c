@@ -132,6 +132,12 @@ static const struct field fields[] = {
 	{"jails.build.cpu_percent", &field_number, AT(build.cpu_percent), .fallback = "0",
 		.max = 102400},
 
+	{"git.hosts", &field_git_hosts, .offset = offsetof(struct config, git_hosts),
+		.allowed = "an object of up to 64 hosts, each an object"},
+	{"git.public", &field_bool, AT(git_public), .fallback = "true"},
+	{"git.repository_max", &field_size, AT(git_repository_max), .fallback = "\"256MiB\"",
+		.min = 64 * KIB, .max = TIB},
+
 	{"modules.goproxy", &field_secret, AT(modules.goproxy), .valid = check_visible,
 		.allowed = goproxy_words},
 	{"modules.gosumdb", &field_string, AT(modules.gosumdb),

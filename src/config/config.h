@@ -31,6 +31,17 @@ struct config_pool {     /* network.ip4 */
 	char **dns;    /* NULL-terminated */
 };
 
+struct config_git_host { /* git.hosts */
+	char *name;      /* lower case */
+	unsigned port;   /* 0: the schemes' own */
+	char **schemes;  /* "https", "http", "git", "ssh"; NULL-terminated */
+	bool private;    /* its addresses need not be public */
+	char *user;      /* "git" */
+	char *token;     /* of https and http; NULL: none */
+	char *ssh_key;   /* with ssh only, as known_hosts */
+	char *known_hosts;
+};
+
 enum config_expressions {
 	CONFIG_EXPRESSIONS_OFF,
 	CONFIG_EXPRESSIONS_SIMPLE,
@@ -66,8 +77,12 @@ struct config {
 	struct {
 		char *goproxy, *gosumdb, *goprivate, *gonoproxy, *gonosumdb;
 		char *https_proxy, *no_proxy, *ssl_cert_file;
-	} modules; /* NULL: from the environment and `go env` at start */
-	bool cgo;  /* false */
+	} modules;                         /* NULL: from the environment and `go env` at start */
+	bool cgo;                          /* false */
+	struct config_git_host *git_hosts; /* git_hosts_count of them */
+	size_t git_hosts_count;
+	bool git_public;           /* https repositories of hosts that are not in git_hosts: true */
+	size_t git_repository_max; /* bytes of one, packed, and of its files: 256 MiB */
 	enum config_expressions expressions;
 	/* what a call may use */
 	char *base_jail_dir;                                 /* NULL: under state_dir */
@@ -116,6 +131,10 @@ int config_reload_check(const struct config *running, const struct config *fresh
 char *config_reload_text(const struct config *c);
 /* Moves these fields; what `to` had is freed. */
 void config_reload_take(struct config *to, struct config *from);
+/* The entry of git.hosts that has this name and port, 0 where it has none; NULL: there is none. */
+const struct config_git_host *config_git_find(
+	const struct config *c, const char *name, unsigned port);
+bool config_git_serves(const struct config_git_host *host, const char *scheme);
 
 /* True where `listen` is loopback or a unix socket. */
 bool config_is_loopback(const struct config *c);

@@ -40,7 +40,7 @@ static int path_check(const char *path, struct fault *f)
 	return 0;
 }
 
-static int version_check(const char *version, struct fault *f)
+int resolve_version_check(const char *version, struct fault *f)
 {
 	const size_t len = strlen(version);
 	bool ok = len > 0 && len <= VERSION_LONGEST && version[0] != '-' && version[0] != '.' &&
@@ -78,25 +78,21 @@ static int scheme_strip(const char **url, struct fault *f)
 		return 0;
 	if (strncmp(*url, "https://", 8) != 0)
 		return fault_code(f, FAULT_INPUT, "url_scheme",
-			"url has a scheme that is not served here; give a Go import path, or "
-			"https://");
+			"url has a scheme that is not served here; give a Go import path, or a git "
+			"repository such as https://host/u/r.git");
 	*url += 8;
 	return 0;
-}
-
-static int git_check(const char *path, struct fault *f)
-{
-	const size_t len = strlen(path);
-	if (len <= 4 || strcmp(path + len - 4, ".git") != 0)
-		return 0;
-	return fault_code(f, FAULT_INPUT, "url_git",
-		"plain git repositories are not served by this version; give the Go import path "
-		"that the module proxy knows");
 }
 
 int resolve_parse(struct resolve *r, const char *url, const char *version, struct fault *f)
 {
 	*r = (struct resolve){0};
+	if (resolve_git_is(url)) {
+		int parsed = resolve_git_parse(r, url, version, f);
+		if (parsed < 0)
+			resolve_finish(r);
+		return parsed;
+	}
 	if (scheme_strip(&url, f) < 0)
 		return -1;
 	const char *at = strchr(url, '@');
@@ -105,8 +101,7 @@ int resolve_parse(struct resolve *r, const char *url, const char *version, struc
 			"the version is given twice: in url behind '@' and in version");
 	r->package = mem_strndup(url, at != NULL ? (size_t)(at - url) : strlen(url));
 	r->version = mem_strdup(at != NULL ? at + 1 : version != NULL ? version : "latest");
-	if (path_check(r->package, f) < 0 || git_check(r->package, f) < 0 ||
-		version_check(r->version, f) < 0) {
+	if (path_check(r->package, f) < 0 || resolve_version_check(r->version, f) < 0) {
 		resolve_finish(r);
 		return -1;
 	}
@@ -126,5 +121,6 @@ void resolve_finish(struct resolve *r)
 {
 	free(r->package);
 	free(r->version);
+	resolve_git_free(r->git);
 	*r = (struct resolve){0};
 }

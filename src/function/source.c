@@ -20,6 +20,7 @@
 struct asked {
 	struct tree_node node;
 	char *key, *package, *version;
+	struct resolve_git *git; /* NULL: by the module protocol */
 	bool pinned;
 	struct source *source;     /* NULL: not known (yet) */
 	uint64_t until_ns;         /* when a source that is not pinned must be asked for again */
@@ -84,6 +85,7 @@ static void asked_forget(struct asked *asked)
 	free(asked->key);
 	free(asked->package);
 	free(asked->version);
+	resolve_git_free(asked->git);
 	free(asked);
 }
 
@@ -120,6 +122,7 @@ static void fetch_end(struct fetch *fetch, struct source *source)
 	struct asked *asked = fetch->asked;
 	if (source != NULL) {
 		asked->source = source;
+		asked->pinned |= json_is_true(json_object_get(fetch->report, "pinned"));
 		asked->until_ns = clock_mono_ns() + asked->sources->setup.expires_ms * 1000000U;
 	}
 	waits_tell(asked, source, fetch->report, &fetch->fault);
@@ -147,6 +150,8 @@ static void unpack_done(uv_work_t *work, int status)
 	}
 	struct kept *kept = kept_add(asked->sources, asked->package,
 		report_text(fetch->report, "module"), report_text(fetch->report, "version"));
+	free(kept->source.package); /* of a repository, its go.mod says it */
+	kept->source.package = mem_strdup(report_text(fetch->report, "package"));
 	kept->source.sum = mem_strdup(report_text(fetch->report, "sum"));
 	kept->source.name = mem_strdup(report_text(fetch->report, "name"));
 	kept->source.number = fetch->number;
@@ -208,8 +213,11 @@ static void fetch_start(struct asked *asked)
 	}
 	json_t *request =
 		json_pack("{s:s, s:s}", "package", asked->package, "version", asked->version);
-	struct tool *tool =
-		tool_run(sources->setup.tools, JAIL_FETCH, 0, request, fetch->tar, fetched, fetch);
+	struct tool *tool = asked->git != NULL
+				    ? git_fetch(&sources->setup.git, sources->setup.tools,
+					      asked->git, request, fetch->tar, fetched, fetch)
+				    : tool_run(sources->setup.tools, JAIL_FETCH, 0, request,
+					      fetch->tar, fetched, fetch);
 	if (tool != NULL) {
 		asked->tool = tool;
 		tool_label(tool, asked->key);
@@ -255,6 +263,7 @@ static struct asked *asked_get(struct sources *sources, const struct resolve *r)
 	asked->node.key = key;
 	asked->package = mem_strdup(r->package);
 	asked->version = mem_strdup(r->version);
+	asked->git = resolve_git_copy(r->git);
 	asked->pinned = r->pinned;
 	asked->sources = sources;
 	tree_add(&sources->asked, &asked->node);
@@ -268,6 +277,10 @@ struct source_wait *source_get(struct sources *sources, const struct resolve *re
 	if (resolve->standard) {
 		struct source *source = standard_get(sources, resolve->package, &f);
 		done(ctx, source, NULL, &f);
+		return NULL;
+	}
+	if (resolve->git != NULL && git_check(&sources->setup.git, resolve->git, &f) < 0) {
+		done(ctx, NULL, NULL, &f);
 		return NULL;
 	}
 	struct asked *asked = asked_get(sources, resolve);

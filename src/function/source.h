@@ -7,6 +7,7 @@
  * while, versions for ever.
  */
 
+#include "function/git.h"
 #include "function/resolve.h"
 #include "function/tool.h"
 
@@ -14,9 +15,9 @@
 
 struct source {
 	char *package;   /* import path */
-	char *module;    /* "" for the standard library */
-	char *version;   /* "v1.2.3"; Go's own for the standard library */
-	char *sum;       /* "h1:…", "" for the standard library */
+	char *module;    /* "" for the standard library; "host/u/r.git" for plain git */
+	char *version;   /* "v1.2.3", a commit; Go's own for the standard library */
+	char *sum;       /* "h1:…", "git:COMMIT"; "" for the standard library */
 	char *name;      /* the package's declared name */
 	uint64_t number; /* of the tree; 0 for the standard library */
 	bool standard;
@@ -38,6 +39,7 @@ struct sources_setup {
 	const char *go_version; /* "go1.26.8" */
 	uint64_t expires_ms;    /* for what is not pinned */
 	uint64_t bytes_max;     /* of one unpacked tree */
+	struct git_rules git;
 };
 
 struct sources *sources_create(const struct sources_setup *setup);

@@ -32,6 +32,8 @@ struct tool {
 	bool counted; /* among those that run */
 	bool *gone;   /* while tool_run still runs */
 	uint64_t started_ns;
+	char *target; /* where it may go besides; NULL: nowhere */
+	bool target_private;
 	struct egress *egress;
 	struct buf report, err_text;
 	char *module; /* for people; NULL: not named */
@@ -58,6 +60,7 @@ static void tool_free_maybe(struct tool *t)
 	buf_finish(&t->report);
 	buf_finish(&t->err_text);
 	free(t->module);
+	free(t->target);
 	free(t);
 }
 
@@ -183,7 +186,7 @@ static void tool_ended(struct tool *t, const struct jailer_event *event)
 		json_decref(report);
 		report = NULL;
 		(void)end_fault(t, event, &f);
-	} else if (t->kind == JAIL_FETCH && !ok && t->egress != NULL &&
+	} else if (jail_kind_fetches(t->kind) && !ok && t->egress != NULL &&
 		   egress_unreachable(t->egress)) {
 		/* The tool sees only that a proxy said no; we know what was behind it. */
 		json_t *detail = json_sprintf("%s (%s)",
@@ -219,6 +222,24 @@ static void tool_kill(struct jailer_handle *handle)
 	jailer_client_kill(t->tools->jailers, handle);
 }
 
+/* The target of this run beside those of all. */
+static struct egress *egress_open(const struct tool *t, int fd, struct fault *f)
+{
+	struct egress_policy policy = t->tools->limits.egress;
+	const char *const reachable[] = {t->target, NULL};
+	size_t count = 0;
+	while (policy.trusted_hosts != NULL && policy.trusted_hosts[count] != NULL)
+		count++;
+	defer_free const char **trusted = mem_zero(count + 2, sizeof(*trusted));
+	for (size_t i = 0; i < count; i++)
+		trusted[i] = policy.trusted_hosts[i];
+	if (t->target_private)
+		trusted[count] = t->target;
+	policy.trusted_hosts = trusted;
+	policy.reachable = reachable;
+	return egress_create(t->tools->loop, fd, &policy, f);
+}
+
 static void tool_event(struct jailer_handle *handle, const struct jailer_event *event, int fd)
 {
 	struct tool *t = tool_of(handle);
@@ -229,7 +250,7 @@ static void tool_event(struct jailer_handle *handle, const struct jailer_event *
 	if (fd < 0)
 		return;
 	struct fault f = {0};
-	t->egress = egress_create(t->tools->loop, fd, &t->tools->limits.egress, &f);
+	t->egress = egress_open(t, fd, &f);
 	if (t->egress == NULL)
 		log_error("no way out for a fetch: %s", f.text);
 }
@@ -335,29 +356,30 @@ static int request_write(const json_t *request)
 	return defer_take(&fd);
 }
 
-struct tool *tool_run(struct tools *tools, enum jail_kind kind, uint64_t source,
-	const json_t *request, int bulk, tool_done *done, void *ctx)
+/* Queues one of the kind, source, bulk and done of `like`. */
+static struct tool *tool_queue(struct tools *tools, const struct tool *like,
+	const struct tool_target *target, const json_t *request)
 {
 	struct fault f = {0};
 	bool gone = false;
 	if (tools->queued >= QUEUE_MAX) {
 		(void)fault_code(&f, FAULT_LIMITED, "too_many_builds",
 			"%u builds and fetches wait already; try again later", tools->queued);
-		done(ctx, NULL, &f);
+		like->done(like->ctx, NULL, &f);
 		return NULL;
 	}
 	struct tool *t = mem_zero(1, sizeof(*t));
+	*t = *like;
 	t->handle.event = tool_event;
 	t->handle.show = tool_show;
 	t->handle.kill = tool_kill;
 	t->tools = tools;
-	t->kind = kind;
-	t->source = source;
 	t->request = request_write(request);
-	t->bulk = bulk;
 	t->control = t->err = -1;
-	t->done = done;
-	t->ctx = ctx;
+	if (target != NULL) {
+		t->target = mem_strdup(target->target);
+		t->target_private = target->private;
+	}
 	t->gone = &gone;
 	*tools->last = t;
 	tools->last = &t->next;
@@ -367,6 +389,21 @@ struct tool *tool_run(struct tools *tools, enum jail_kind kind, uint64_t source,
 		return NULL;
 	t->gone = NULL;
 	return t;
+}
+
+struct tool *tool_run(struct tools *tools, enum jail_kind kind, uint64_t source,
+	const json_t *request, int bulk, tool_done *done, void *ctx)
+{
+	const struct tool like = {
+		.kind = kind, .source = source, .bulk = bulk, .done = done, .ctx = ctx};
+	return tool_queue(tools, &like, NULL, request);
+}
+
+struct tool *tool_run_git(struct tools *tools, const struct tool_target *target,
+	const json_t *request, int bulk, tool_done *done, void *ctx)
+{
+	const struct tool like = {.kind = JAIL_GIT, .bulk = bulk, .done = done, .ctx = ctx};
+	return tool_queue(tools, &like, target, request);
 }
 
 void tool_cancel(struct tool *t)

@@ -34,6 +34,14 @@ typedef void tool_done(void *ctx, const json_t *report, const struct fault *f);
  */
 struct tool *tool_run(struct tools *tools, enum jail_kind kind, uint64_t source,
 	const json_t *request, int bulk, tool_done *done, void *ctx);
+/* Where one fetch may go besides what the limits say. */
+struct tool_target {
+	const char *target; /* "host:port" */
+	bool private;       /* its address need not be public */
+};
+/* As tool_run, of a git jail. */
+struct tool *tool_run_git(struct tools *tools, const struct tool_target *target,
+	const json_t *request, int bulk, tool_done *done, void *ctx);
 /* Nobody waits for it any more: it is ended, or never started; done comes all the same, perhaps
  * before this returns. */
 void tool_cancel(struct tool *tool);

@@ -28,12 +28,18 @@ enum jail_kind {
 	JAIL_BUILD, /* the tool's `build`: toolchain, a source tree read-only, the shared build
 		       cache under an overlay */
 	JAIL_FETCH, /* the tool's `fetch`: toolchain, a loopback listener as the only way out */
+	JAIL_GIT,   /* as FETCH, and the host's git */
 	JAIL_SEED,  /* the tool's `seed`: as BUILD, but the shared build cache itself, to be filled;
 		       only at preparation */
 	JAIL_KINDS,
 };
 
 #define JAIL_HOSTNAME "jail" /* what all of them are called inside */
+/* Whether a jail of this kind has a listener as its way out. */
+static inline bool jail_kind_fetches(enum jail_kind kind)
+{
+	return kind == JAIL_FETCH || kind == JAIL_GIT;
+}
 
 struct jail_limits {
 	uint64_t memory;      /* bytes */
@@ -59,6 +65,8 @@ struct jail_plan {
 	char *const *environment[JAIL_KINDS];
 	const char *const *file_trees; /* NULL-terminated directories bound read-only into fetch
 					  jails, at /modules/0 and so on */
+	const char *const *git_paths;  /* NULL-terminated: what git needs of the host, bound
+					  read-only into git jails at the same place */
 };
 
 /* Descriptors a slot is made of: the backend alone knows what they are. The helper sends them to

@@ -9,7 +9,7 @@
 /* Label sets: constant, label's name in Prometheus, values in the order of the callers' enums. */
 #define METRIC_SETS(X)                                                                             \
 	X(NONE, "", "")                                                                            \
-	X(KIND, "kind", "exec", "build", "fetch", "other")                                         \
+	X(KIND, "kind", "exec", "build", "fetch", "git", "other")                                  \
 	X(OUTCOME, "outcome", "value", "declined", "refused", "not_json", "panic", "exit",         \
 		"signal", "out_of_memory", "stack_overflow", "deadlock", "timeout",                \
 		"init_timeout", "output_limit", "jail_killed", "fault", "other")                   \

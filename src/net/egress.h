@@ -25,6 +25,8 @@ struct egress_policy {
 	/* NULL-terminated; "host" or "host:port": any address is allowed, and any port or that one
 	 */
 	const char *const *trusted_hosts;
+	/* NULL-terminated, "host:port"; NULL: none. That port too, at public addresses */
+	const char *const *reachable;
 	/* "http://host:port" or NULL; Basic credentials in it are sent on */
 	const char *upstream_proxy;
 	/* who bypasses it, divided by commas: hosts with what is below them, .suffixes for only

@@ -98,6 +98,21 @@ static int trusted_parse(struct egress_target *target, const char *text)
 	return egress_target_parse(target, bracketed, strlen(bracketed));
 }
 
+static int targets_parse(
+	struct egress_target **targets, size_t *count, const char *const *texts, struct fault *f)
+{
+	size_t all = 0;
+	while (texts != NULL && texts[all] != NULL)
+		all++;
+	*targets = mem_zero(all, sizeof(**targets));
+	for (*count = 0; *count < all; (*count)++) {
+		if (trusted_parse(&(*targets)[*count], texts[*count]) < 0)
+			return fault_set(f, FAULT_INPUT, 0, "%s is neither host nor host:port",
+				texts[*count]);
+	}
+	return 0;
+}
+
 int egress_rules_init(
 	struct egress_rules *rules, const struct egress_policy *policy, struct fault *f)
 {
@@ -107,17 +122,11 @@ int egress_rules_init(
 	if (policy->bytes_max == 0 || policy->connections_max == 0)
 		return fault_set(f, FAULT_PLATFORM, 0,
 			"egress: bytes_max and connections_max must not be 0");
-	size_t count = 0;
-	while (policy->trusted_hosts != NULL && policy->trusted_hosts[count] != NULL)
-		count++;
-	rules->trusted = mem_zero(count, sizeof(*rules->trusted));
-	for (size_t i = 0; i < count; i++) {
-		if (trusted_parse(&rules->trusted[i], policy->trusted_hosts[i]) < 0) {
-			egress_rules_finish(rules);
-			return fault_set(f, FAULT_INPUT, 0, "%s is neither host nor host:port",
-				policy->trusted_hosts[i]);
-		}
-		rules->trusted_count++;
+	if (targets_parse(&rules->trusted, &rules->trusted_count, policy->trusted_hosts, f) < 0 ||
+		targets_parse(&rules->reachable, &rules->reachable_count, policy->reachable, f) <
+			0) {
+		egress_rules_finish(rules);
+		return -1;
 	}
 	if (policy->no_proxy != NULL)
 		rules->no_proxy = mem_strdup(policy->no_proxy);
@@ -132,20 +141,26 @@ int egress_rules_init(
 void egress_rules_finish(struct egress_rules *rules)
 {
 	free(rules->trusted);
+	free(rules->reachable);
 	free(rules->upstream_authorization);
 	free(rules->no_proxy);
 	*rules = (struct egress_rules){0};
 }
 
-bool egress_rules_trust(const struct egress_rules *rules, const struct egress_target *target)
+static bool listed(
+	const struct egress_target *list, size_t count, const struct egress_target *target)
 {
-	for (size_t i = 0; i < rules->trusted_count; i++) {
-		const struct egress_target *trusted = &rules->trusted[i];
-		if (strcmp(trusted->host, target->host) == 0 &&
-			(trusted->port == 0 || trusted->port == target->port))
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(list[i].host, target->host) == 0 &&
+			(list[i].port == 0 || list[i].port == target->port))
 			return true;
 	}
 	return false;
+}
+
+bool egress_rules_trust(const struct egress_rules *rules, const struct egress_target *target)
+{
+	return listed(rules->trusted, rules->trusted_count, target);
 }
 
 static bool ends_in(const char *text, const char *end)
@@ -162,7 +177,7 @@ const char *egress_rules_refuse(const struct egress_rules *rules, const struct e
 		return "plain http is not allowed";
 	if (egress_rules_trust(rules, target))
 		return NULL;
-	bool port_public = false;
+	bool port_public = listed(rules->reachable, rules->reachable_count, target);
 	for (size_t i = 0; i < sizeof(ports_public) / sizeof(ports_public[0]); i++)
 		port_public |= target->port == ports_public[i];
 	if (!port_public)

@@ -54,6 +54,8 @@ int egress_status_parse(const char *data, size_t len);
 struct egress_rules {
 	struct egress_target *trusted; /* port 0: any */
 	size_t trusted_count;
+	struct egress_target *reachable; /* each with its port */
+	size_t reachable_count;
 	bool upstream_set;
 	struct egress_target upstream;
 	char *upstream_authorization; /* a whole header line with CRLF, or NULL */

@@ -34,6 +34,10 @@ struct node {
 		char **trusted; /* hosts of proxy and sumdb, NULL-terminated */
 		char **trees;   /* directories of file:// entries, NULL-terminated */
 	} modules;
+	struct node_git {            /* plain git repositories */
+		const char *missing; /* why they cannot be served; NULL: they can */
+		char **paths;        /* of the host, for git jails; NULL-terminated */
+	} git;
 	int listener, local; /* sockets: the configured one (-1: none); run/api.sock */
 	int jailer_program;  /* run/jailer */
 	char address[160];   /* where listener listens, for people */
@@ -61,6 +65,10 @@ void node_go_settings(const struct node *n, char *settings[NODE_GO_SETTINGS]);
 int node_prepare(struct node *n, bool loud, struct fault *f);
 /* seed.c: runs the tool's `seed` in a jail, on the directory private/gocache.part. */
 int node_seed(struct node *n, struct fault *f);
+/* git.c: looks for git and what it needs; fills n->git. */
+void node_git_find(struct node *n);
+/* Makes the places in a root that they are bound on, and gives them to the plan. */
+int node_git_places(struct node *n, const char *root, struct fault *f);
 /* Fills plan and modules, which need what prepare made. */
 int node_plan(struct node *n, struct fault *f);
 

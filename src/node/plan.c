@@ -175,14 +175,16 @@ static void environments_fill(struct node *n)
 	defer_free char *private = mem_printf("GOPRIVATE=%s", m->private);
 	defer_free char *noproxy = mem_printf("GONOPROXY=%s", m->noproxy);
 	defer_free char *nosumdb = mem_printf("GONOSUMDB=%s", m->nosumdb);
-	const char *fetch[] = {"PATH=/go/bin", "HOME=/tmp", "TMPDIR=/tmp", "GOROOT=/go",
-		"GOCACHE=/tmp/.gocache", "LANG=C.UTF-8",
+	/* git and ssh are in git jails only. */
+	const char *fetch[] = {"PATH=/go/bin:/usr/bin:/usr/local/bin:/bin", "HOME=/tmp",
+		"TMPDIR=/tmp", "GOROOT=/go", "GOCACHE=/tmp/.gocache", "LANG=C.UTF-8",
 		"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
 		"HTTPS_PROXY=http://127.0.0.1:3128", "HTTP_PROXY=http://127.0.0.1:3128", proxy,
 		sumdb, private, noproxy, nosumdb};
 	n->plan.environment[JAIL_EXEC] = environment(exec, sizeof(exec) / sizeof(exec[0]));
 	n->plan.environment[JAIL_BUILD] = environment(build, sizeof(build) / sizeof(build[0]));
 	n->plan.environment[JAIL_FETCH] = environment(fetch, sizeof(fetch) / sizeof(fetch[0]));
+	n->plan.environment[JAIL_GIT] = n->plan.environment[JAIL_FETCH];
 }
 
 static struct jail_limits limits_of(const struct config_limits *c)
@@ -198,6 +200,7 @@ int node_plan(struct node *n, struct fault *f)
 	n->plan.limits[JAIL_EXEC] = limits_of(&n->config.exec);
 	n->plan.limits[JAIL_BUILD] = limits_of(&n->config.build);
 	n->plan.limits[JAIL_FETCH] = limits_of(&n->config.build);
+	n->plan.limits[JAIL_GIT] = limits_of(&n->config.build);
 	n->plan.file_trees = (const char *const *)n->modules.trees;
 	defer_free char *journal = node_path(n, "run/journal");
 	return journal_open(&n->journal, journal, n->plan.slots, f);

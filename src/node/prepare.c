@@ -282,9 +282,11 @@ static int base_up(void *thing, struct fault *f)
 	defer_free char *proc = node_path(p->node, "base/proc");
 	if (!p->node->config.proc && fs_remove_all(proc, f) < 0)
 		return -1;
-	return root_make(p, base, p->node->config.proc ? with_proc : calls, f) < 0
-		       ? -1
-		       : root_make(p, base_tools, tools, f);
+	if (root_make(p, base, p->node->config.proc ? with_proc : calls, f) < 0 ||
+		root_make(p, base_tools, tools, f) < 0)
+		return -1;
+	node_git_find(p->node);
+	return node_git_places(p->node, base_tools, f);
 }
 
 /* ---- tool and cache ---- */

@@ -159,6 +159,7 @@ static void api_open(struct server *s)
 		.go_version = n->go_version,
 		.expires_ms = ms_of(n->config.cache_default_expiration),
 		.bytes_max = (uint64_t)1 << 30,
+		.git = {.config = &n->config, .missing = n->git.missing},
 	};
 	const struct artifacts_setup artifacts = {
 		.loop = &s->loop,
@@ -192,7 +193,8 @@ static void gauges_set(void *ctx, bool exposed)
 	metrics_set(METRIC_JAILS_WAITING, pool_waiting(s->pool));
 	metrics_set(METRIC_JAILS_RUNNING, pool_running(s->pool));
 	metrics_set(METRIC_BUILDS_RUNNING, tools_running(s->tools, JAIL_BUILD));
-	metrics_set(METRIC_FETCHES_RUNNING, tools_running(s->tools, JAIL_FETCH));
+	metrics_set(METRIC_FETCHES_RUNNING,
+		tools_running(s->tools, JAIL_FETCH) + tools_running(s->tools, JAIL_GIT));
 	metrics_set(METRIC_TOOLS_WAITING, tools_waiting(s->tools));
 	metrics_set(METRIC_CONNECTIONS,
 		http_server_connections(s->http) + http_server_connections(s->local));

@@ -247,6 +247,18 @@ static void trusted_hosts_may_be_anything(void **state)
 	egress_rules_finish(&rules);
 }
 
+static void a_reachable_port_is_open_at_public_addresses_only(void **state)
+{
+	(void)state;
+	static const char *const reachable[] = {"a.example:22", "10.0.0.1:22", NULL};
+	struct egress_rules rules = rules_of(&(struct egress_policy){.reachable = reachable});
+	assert_null(refuse(&rules, "a.example:22", true));
+	assert_non_null(refuse(&rules, "b.example:22", true));
+	assert_non_null(refuse(&rules, "a.example:23", true));
+	assert_non_null(refuse(&rules, "10.0.0.1:22", true));
+	egress_rules_finish(&rules);
+}
+
 static void strangers_are_reached_at_public_ports_and_addresses(void **state)
 {
 	(void)state;
@@ -357,6 +369,7 @@ int main(void)
 		cmocka_unit_test(odd_heads_are_refused),
 		cmocka_unit_test(heads_end_at_the_empty_line),
 		cmocka_unit_test(trusted_hosts_may_be_anything),
+		cmocka_unit_test(a_reachable_port_is_open_at_public_addresses_only),
 		cmocka_unit_test(strangers_are_reached_at_public_ports_and_addresses),
 		cmocka_unit_test(no_proxy_names_who_is_reached_without),
 		cmocka_unit_test(the_upstream_proxys_url_is_understood),

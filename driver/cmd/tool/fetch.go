@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -17,6 +16,8 @@ import (
 type fetchRequest struct {
 	Package string `json:"package"`
 	Version string `json:"version"`
+
+	Git *gitRequest `json:"git,omitempty"` // a plain repository; the package is its url, the version a ref
 }
 
 type fetchReport struct {
@@ -26,12 +27,16 @@ type fetchReport struct {
 	Sum     string `json:"sum"`
 	Package string `json:"package"`
 	Name    string `json:"name"`
-	Cgo     bool   `json:"cgo"` // some of its files need cgo
+	Cgo     bool   `json:"cgo"`    // some of its files need cgo
+	Pinned  bool   `json:"pinned"` // of git: the version asked for means the same for ever
 }
 
 // fetchTree makes a module of ours that requires the package, and vendors what it needs. `go get` finds the
 // module, its version and what it depends on; checksums are verified as the environment says.
 func fetchTree(request fetchRequest, bulk io.Writer) (any, error) {
+	if request.Git != nil {
+		return fetchRepository(request, bulk)
+	}
 	if err := checkPackage(request.Package); err != nil {
 		return nil, err
 	}
@@ -43,15 +48,10 @@ func fetchTree(request fetchRequest, bulk io.Writer) (any, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(work)
-	f := &fetcher{request: request, tree: filepath.Join(work, "tree")}
-	if f.command, err = newGo(f.tree, work, false); err != nil {
+	f, err := newFetcher(request, work)
+	if err != nil {
 		return nil, err
 	}
-	f.command.set("GOPROXY=" + proxies(os.Getenv("GOPROXY")))
-	f.command.with("GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE",
-		"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy",
-		"SSL_CERT_FILE", "SSL_CERT_DIR")
-	f.command.set("GOFLAGS=-mod=mod -modcacherw")
 	if err := f.get(); err != nil {
 		return nil, err
 	}
@@ -60,6 +60,20 @@ func fetchTree(request fetchRequest, bulk io.Writer) (any, error) {
 		return nil, err
 	}
 	return report, pack(bulk, f.tree, "go.mod", "go.sum", "vendor")
+}
+
+func newFetcher(request fetchRequest, work string) (*fetcher, error) {
+	f := &fetcher{request: request, tree: filepath.Join(work, "tree")}
+	var err error
+	if f.command, err = newGo(f.tree, work, false); err != nil {
+		return nil, err
+	}
+	f.command.set("GOPROXY=" + proxies(os.Getenv("GOPROXY")))
+	f.command.with("GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE",
+		"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy",
+		"SSL_CERT_FILE", "SSL_CERT_DIR")
+	f.command.set("GOFLAGS=-mod=mod -modcacherw")
+	return f, nil
 }
 
 // proxies leaves `direct` out of a list that has proxies: it would run git, which a fetch jail has not,
@@ -86,17 +100,17 @@ func proxies(list string) string {
 }
 
 type fetcher struct {
-	request fetchRequest
-	tree    string
-	command *goCommand
+	request  fetchRequest
+	tree     string
+	replaced string // of git: the module's directory
+	command  *goCommand
 }
 
 func (f *fetcher) get() error {
 	if err := writeModule(f.tree); err != nil {
 		return err
 	}
-	use := fmt.Sprintf("package main\n\nimport _ %q\n\nfunc main() {}\n", f.request.Package)
-	if err := os.WriteFile(filepath.Join(f.tree, "main.go"), []byte(use), 0o644); err != nil {
+	if err := f.use(); err != nil {
 		return err
 	}
 	if _, words, err := f.command.run("get", "--", f.request.Package+"@"+f.request.Version); err != nil {
@@ -106,6 +120,12 @@ func (f *fetcher) get() error {
 		return f.explain(words, err)
 	}
 	return nil
+}
+
+// use imports the package, so that go has a reason to bring it.
+func (f *fetcher) use() error {
+	use := fmt.Sprintf("package main\n\nimport _ %q\n\nfunc main() {}\n", f.request.Package)
+	return os.WriteFile(filepath.Join(f.tree, "main.go"), []byte(use), 0o644)
 }
 
 // writeModule begins a module of ours. Its Go version is the toolchain's own, so that no dependency can
@@ -128,20 +148,25 @@ func (f *fetcher) inspect() (*fetchReport, error) {
 	if report.Sum, err = f.sum(module, version); err != nil {
 		return nil, err
 	}
+	return report, f.describe(report)
+}
+
+// describe says what package it is, from its vendored files.
+func (f *fetcher) describe(report *fetchReport) error {
 	context := build.Default
 	context.CgoEnabled = true
 	p, err := context.ImportDir(filepath.Join(f.tree, "vendor", filepath.FromSlash(f.request.Package)), 0)
 	if err := unreadable(f.request.Package, p, err); err != nil {
-		return nil, err
+		return err
 	}
 	if p.Name == "main" {
-		return nil, fail("package_main", faultNotFound,
+		return fail("package_main", faultNotFound,
 			"%s is a program (package main): only packages that others can import have functions to call",
 			f.request.Package)
 	}
 	report.Name = p.Name
 	report.Cgo = len(p.CgoFiles) > 0
-	return report, nil
+	return nil
 }
 
 // vendored finds the package in vendor/modules.txt: lines "# module version", then its packages.
@@ -229,7 +254,15 @@ func globbed(pattern string) []string {
 
 // nearestPackages names packages of a module that go has just downloaded.
 func (f *fetcher) nearestPackages(module, version string) []string {
-	root := filepath.Join(filepath.Dir(f.tree), "go/pkg/mod", filepath.FromSlash(escape(module)+"@"+escape(version)))
+	found := packagesIn(filepath.Join(filepath.Dir(f.tree), "go/pkg/mod", filepath.FromSlash(escape(module)+"@"+escape(version))), module)
+	if near := nearest(f.request.Package, found); len(near) > 0 {
+		return near
+	}
+	return found[:min(nearestMax, len(found))]
+}
+
+// packagesIn names the packages below a directory that is called module.
+func packagesIn(root, module string) []string {
 	var found []string
 	_ = filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -244,15 +277,11 @@ func (f *fetcher) nearestPackages(module, version string) []string {
 		}
 		if strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") {
 			below, _ := filepath.Rel(root, filepath.Dir(file))
-			found = append(found, path.Join(module, filepath.ToSlash(below)))
+			found = append(found, strings.TrimSuffix(module+"/"+filepath.ToSlash(below), "/."))
 		}
 		return nil
 	})
-	found = slices.Compact(found)
-	if near := nearest(f.request.Package, found); len(near) > 0 {
-		return near
-	}
-	return found[:min(nearestMax, len(found))]
+	return slices.Compact(found)
 }
 
 // escape writes upper case as the module cache does.

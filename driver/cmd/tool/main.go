@@ -1,5 +1,6 @@
 // Tool is the Go side of Sky Island: it fetches modules, builds artifacts and seeds the build cache.
-// It is the only program in a fetch or build jail, and calls nothing but the go command.
+// It is the only program in a fetch or build jail, and calls nothing but the go command, and git for
+// plain repositories.
 //
 //	tool fetch   request on stdin, report on descriptor 3, a tar of the module tree on descriptor 4
 //	tool build   request on stdin, report on descriptor 3, the program on descriptor 4
@@ -11,6 +12,9 @@
 //	gocommand.go   the go command, hardened
 //	fetch.go       a module tree by the module protocol; archive.go packs it
 //	words.go       go's own words, cleaned and told apart
+//	repository.go  the same tree out of a plain git repository
+//	git.go         the git command, hardened; gitref.go what a ref is, gitwords.go its words
+//	relay.go       the way out for what speaks no CONNECT
 //	build.go       a work directory, a main package in it, a program out of it
 //	inspect.go     what a package exports
 //	table.go       the main package that serves a package's functions

@@ -109,7 +109,7 @@ func TestFetch(t *testing.T) {
 		{"example.com/cgo", "latest", "example.com/cgo", "v1.0.0", "cgo"},
 	} {
 		var bulk bytes.Buffer
-		got, err := fetchTree(fetchRequest{c.path, c.version}, &bulk)
+		got, err := fetchTree(fetchRequest{Package: c.path, Version: c.version}, &bulk)
 		if err != nil {
 			t.Errorf("%s@%s: %v", c.path, c.version, err)
 			continue
@@ -158,7 +158,7 @@ func TestFetchRefuses(t *testing.T) {
 		{"example.com/...", "latest", "bad_package/input", ""},
 	} {
 		var bulk bytes.Buffer
-		_, err := fetchTree(fetchRequest{c.path, c.version}, &bulk)
+		_, err := fetchTree(fetchRequest{Package: c.path, Version: c.version}, &bulk)
 		if code(err) != c.code || err == nil || !strings.Contains(err.Error(), c.words) || bulk.Len() != 0 {
 			t.Errorf("%s@%s: %v", c.path, c.version, err)
 		}
@@ -167,28 +167,28 @@ func TestFetchRefuses(t *testing.T) {
 		}
 	}
 	var p *problem
-	_, err := fetchTree(fetchRequest{"example.com/plain", "v9.9.9"}, &bytes.Buffer{})
+	_, err := fetchTree(fetchRequest{Package: "example.com/plain", Version: "v9.9.9"}, &bytes.Buffer{})
 	if errors.As(err, &p); !slices.Equal(p.Versions, []string{"v1.1.0", "v1.0.0"}) {
 		t.Errorf("versions: %v", p.Versions)
 	}
-	_, err = fetchTree(fetchRequest{"example.com/plain/su", "v1.0.0"}, &bytes.Buffer{})
+	_, err = fetchTree(fetchRequest{Package: "example.com/plain/su", Version: "v1.0.0"}, &bytes.Buffer{})
 	if errors.As(err, &p); len(p.Nearest) == 0 || p.Nearest[0] != "example.com/plain/sub" {
 		t.Errorf("nearest: %v", p.Nearest)
 	}
 	t.Setenv("GOPROXY", "http://127.0.0.1:1")
-	if _, err = fetchTree(fetchRequest{"example.com/plain", "latest"}, &bytes.Buffer{}); code(err) != "source_unreachable/upstream" {
+	if _, err = fetchTree(fetchRequest{Package: "example.com/plain", Version: "latest"}, &bytes.Buffer{}); code(err) != "source_unreachable/upstream" {
 		t.Errorf("no one listens: %v", err)
 	}
 	t.Setenv("GOPROXY", "file://"+root)
 	t.Setenv("GOPRIVATE", "example.com")
-	if _, err = fetchTree(fetchRequest{"example.com/plain", "latest"}, &bytes.Buffer{}); err == nil {
+	if _, err = fetchTree(fetchRequest{Package: "example.com/plain", Version: "latest"}, &bytes.Buffer{}); err == nil {
 		t.Errorf("a private module came from a proxy")
 	}
 }
 
 // What sources say that no test here can make them say.
 func TestExplain(t *testing.T) {
-	f := &fetcher{request: fetchRequest{"example.com/x", "latest"}, tree: "/work/tree"}
+	f := &fetcher{request: fetchRequest{Package: "example.com/x", Version: "latest"}, tree: "/work/tree"}
 	for words, want := range map[string]string{
 		"verifying example.com/x@v1.0.0: checksum mismatch\n\tdownloaded: h1:a=\n\tgo.sum: h1:b=\n\nSECURITY ERROR":                                                  "checksum_mismatch/upstream",
 		"go: example.com/x@latest: module example.com/x: reading https://p/x/@v/list: 404 Not Found\n\tserver response: not found: dial tcp: lookup x: no such host": "module_not_found/not_found",
@@ -218,7 +218,7 @@ func TestProxies(t *testing.T) {
 func unpacked(t *testing.T, path string) {
 	t.Helper()
 	var bulk bytes.Buffer
-	if _, err := fetchTree(fetchRequest{path, "latest"}, &bulk); err != nil {
+	if _, err := fetchTree(fetchRequest{Package: path, Version: "latest"}, &bulk); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()

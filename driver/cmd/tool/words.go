@@ -55,6 +55,8 @@ var sayings = []saying{
 	{regexp.MustCompile(`malformed (module|import) path`), (*fetcher).badPackage},
 	{regexp.MustCompile(`no required module provides package`), (*fetcher).noPackageThere},
 	{regexp.MustCompile(`(?m)pattern .*: (invalid pattern syntax|no matching files found|cannot embed .*)$`), (*fetcher).badEmbed},
+	{regexp.MustCompile(`failed to find embedded files|\.go:\d+:\d+: expected 'package'`), (*fetcher).noGoFile},
+	{regexp.MustCompile(`cannot find module providing package`), (*fetcher).needsModule},
 	{regexp.MustCompile(`: (404|410) `), (*fetcher).notFound},
 	{regexp.MustCompile(`(?i)module lookup disabled|dial tcp|connection refused|connection reset|no such host|i/o timeout|TLS handshake|x509|proxyconnect|unexpected EOF|network is unreachable|Client\.Timeout|: (401|407|408|429|5\d\d) |: EOF`), (*fetcher).unreachable},
 	{regexp.MustCompile(`: (400|403) |not found|no such file or directory|unknown revision|no matching versions|unrecognized import path|invalid version`), (*fetcher).notFound},
@@ -87,6 +89,14 @@ func (f *fetcher) noPackageThere(_ []string, _ string) *problem {
 
 func (f *fetcher) badEmbed(_ []string, words string) *problem {
 	return fail("compile_error", faultFunction, "a //go:embed of the package names what it may not: %s", words)
+}
+
+func (f *fetcher) noGoFile(_ []string, words string) *problem {
+	return fail("compile_error", faultFunction, "a file of the package, or of what it needs, is no Go: %s", words)
+}
+
+func (f *fetcher) needsModule(_ []string, words string) *problem {
+	return fail("module_not_found", faultNotFound, "%s imports what no module provides: %s", f.request.Package, words)
 }
 
 func (f *fetcher) goTooNew(match []string, words string) *problem {
@@ -134,6 +144,9 @@ func (f *fetcher) unreachable(_ []string, words string) *problem {
 
 // notFound tells a missing version from a missing module by asking for the versions there are.
 func (f *fetcher) notFound(_ []string, words string) *problem {
+	if f.request.Git != nil {
+		return fail("module_not_found", faultNotFound, "the repository needs a module that is not to be had: %s", words)
+	}
 	module := f.request.Package
 	for range 3 {
 		if f.request.Version == "latest" || strings.Count(module, "/") < 1 {

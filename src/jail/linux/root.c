@@ -6,6 +6,7 @@
  *   /tmp                                  a tmpfs of limited size, the jail's own
  *   /go /src /cache                       build: toolchain and source read-only; the shared build
  * cache below an overlay whose upper layer is thrown away with the jail /go fetch
+ *   /usr/lib … /usr/bin/git               git: what the host's git needs, read-only (node/git.c)
  *
  * The process that mounts has all capabilities in its own user namespace and none outside: what it
  * inherited is locked, and the new root shows nothing of the host but the binds above. It looks up
@@ -122,6 +123,17 @@ static int fetch_binds(const struct jail_plan *plan, const char **step)
 	return 0;
 }
 
+/* The places are there by the same names (node/git.c). */
+static int git_binds(const struct jail_plan *plan, const char **step)
+{
+	*step = "git";
+	for (unsigned i = 0; plan->git_paths != NULL && plan->git_paths[i] != NULL; i++) {
+		if (tree_bind(plan->git_paths[i], plan->git_paths[i] + 1) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int tmp_mount(const struct jail_limits *limits, unsigned long flags)
 {
 	char options[128];
@@ -197,7 +209,9 @@ int root_enter(
 	if ((kind == JAIL_BUILD || kind == JAIL_SEED) &&
 		build_binds(plan, kind, source, &cache, step) < 0)
 		return -1;
-	if (kind == JAIL_FETCH && fetch_binds(plan, step) < 0)
+	if (jail_kind_fetches(kind) && fetch_binds(plan, step) < 0)
+		return -1;
+	if (kind == JAIL_GIT && git_binds(plan, step) < 0)
 		return -1;
 	*step = "uid";
 	if (become_jail() < 0)

@@ -91,7 +91,7 @@ static _Noreturn void maker_run(const struct making *m, int talk)
 		_exit(1);
 	if (root_enter(m->plan, m->kind, m->source, &step) < 0) {
 		word.error = errno;
-	} else if (m->kind == JAIL_FETCH) {
+	} else if (jail_kind_fetches(m->kind)) {
 		step = "listener";
 		own[count++] = listener_open();
 	} else if (m->kind == JAIL_EXEC) {
@@ -187,7 +187,8 @@ static int root_up(void *thing, struct fault *f)
 	int own[2] = {-1, -1};
 	unsigned count = 2;
 	ssize_t n = fdpass_receive(m->talk, &word, sizeof(word), own, &count);
-	m->parts->fd[m->kind == JAIL_FETCH ? PART_LISTENER : PART_TMP] = count > 0 ? own[0] : -1;
+	m->parts->fd[jail_kind_fetches(m->kind) ? PART_LISTENER : PART_TMP] =
+		count > 0 ? own[0] : -1;
 	m->parts->fd[PART_RULES] = count > 1 ? own[1] : -1;
 	if (n != (ssize_t)sizeof(word))
 		return fault_set(f, FAULT_PLATFORM, errno, "the maker ended early");

@@ -180,7 +180,8 @@ static _Noreturn void program_exec(const struct starting *s)
 	static char *const build_argv[] = {"tool", "build", NULL};
 	static char *const fetch_argv[] = {"tool", "fetch", NULL};
 	static char *const seed_argv[] = {"tool", "seed", NULL};
-	static char *const *const argv[JAIL_KINDS] = {exec_argv, build_argv, fetch_argv, seed_argv};
+	static char *const *const argv[JAIL_KINDS] = {
+		exec_argv, build_argv, fetch_argv, fetch_argv, seed_argv};
 	/* The jailer keeps 0 to 9 for itself, so that no source is overwritten by a target. */
 	fd_place(s, s->nothing >= 0 ? s->nothing : s->fds[JAIL_STDIN], 0);
 	fd_place(s, s->fds[JAIL_STDOUT], 1);
