@@ -65,8 +65,8 @@ class Run(unittest.TestCase):
     def test_interrupted(self):
         own = sky.Sky("command", modules=tree.url)
         own.write_config()
-        process = subprocess.Popen([sky.binary, "-c", own.config_path, "run", M, "Add(1, 2) * 3"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, start_new_session=True)
+        process = subprocess.Popen(own.command("run", M, "Add(1, 2) * 3"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, start_new_session=True, env=own.environment)
         try:
             sky.until(lambda: len(own.processes()) > 3, 10, "its server")
             process.terminate()
@@ -83,8 +83,8 @@ class Run(unittest.TestCase):
     def test_two_at_once(self):
         own = sky.Sky("command", modules=tree.url)
         own.write_config()
-        arguments = [sky.binary, "-c", own.config_path, "run", M]
-        both = [subprocess.Popen([*arguments, "Add(%d, 1)" % i], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for i in range(2)]
+        both = [subprocess.Popen(own.command("run", M, "Add(%d, 1)" % i), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 env=own.environment) for i in range(2)]
         for i, process in enumerate(both):
             out, err = process.communicate(timeout=60)
             self.assertEqual((process.returncode, out), (0, b"%d" % (i + 1)), err)
