@@ -61,6 +61,36 @@ def flat(suite):
             yield item
 
 
+class Whose(unittest.TestCase):
+    def setUp(self):
+        self.addCleanup(setattr, sky, "user", None)
+
+    def become(self, apart):
+        sky.user = users.User(apart)
+        self.addCleanup(sky.user.close)
+        return sky.Sky("whose")
+
+    def test_doctor_tells_how_far_jails_are_apart(self):
+        for apart, words in ((True, r"(?m)^ok +uids +each jail"), (False, r"(?m)^warn +uids +all jails share your own uid")):
+            with self.subTest(apart=apart):
+                told = self.become(apart).run("doctor")
+                self.assertRegex(told.stdout.decode(), words)
+                self.assertRegex(told.stdout.decode(), r"(?m)^warn +cgroups +rlimits stand in")
+                self.assertEqual(told.returncode, 0, told.stdout)
+
+    def test_state_of_another(self):
+        """Jails could not read what another user prepared: said at the start, not by each call."""
+        theirs = self.become(apart=False)
+        sky.user = None
+        refused = sky.Sky(state=theirs.state).run("-i")
+        self.assertEqual(refused.returncode, sky.EXIT_CONFIGURATION, refused.stderr)
+        self.assertIn(b"prepared by another user (uid %d)" % users.UID, refused.stderr)
+        theirs.state = theirs.config["state_dir"] = sky.make_state("whose")
+        refused = theirs.run("-i")
+        self.assertEqual(refused.returncode, sky.EXIT_CONFIGURATION, refused.stderr)
+        self.assertIn(b"prepared by another user (uid 0)", refused.stderr)
+
+
 def load_tests(loader, tests, _):
     for variant, modules in CHOSEN.items():
         for name, wanted in modules.items():
