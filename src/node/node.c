@@ -146,7 +146,8 @@ static int lock_take(struct node *n, struct fault *f)
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return fault_set(f, errno == EWOULDBLOCK ? FAULT_CONFLICT : FAULT_PLATFORM,
 			errno == EWOULDBLOCK ? 0 : errno,
-			"another Sky Island runs with state_dir %s", n->state);
+			"another Sky Island runs with state_dir %s: stop it, or give another state_dir",
+			n->state);
 	n->lock = defer_take(&fd);
 	return 0;
 }

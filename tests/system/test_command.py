@@ -36,6 +36,9 @@ class Run(unittest.TestCase):
         done = own.run("run", M, "Add(1)")
         self.assertEqual((done.returncode, done.stdout), (1, b""))
         self.assertIn(b"not enough arguments", done.stderr)
+        done = own.run("run", M, "Ad(1, 2)")
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertRegex(done.stderr, rb"(?s)no exported name Ad .*\nnearest: Add\n")
         done = own.run("run", M, "Bytes()")
         self.assertEqual((done.returncode, done.stdout), (0, b"a\xff\x00b\n"), "what the program wrote, byte for byte")
 

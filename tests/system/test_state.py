@@ -448,9 +448,8 @@ class Together(State):
         own.config["jails"]["uid_base"] = 300000
         own.start()
         self.warm(own)
-        found = [sky.status(pid).get("Uid") for pid in own.jail_pids()]
-        uids = {int(uid.split()[0]) for uid in found if uid}  # some may have ended
-        self.assertTrue(uids and min(uids) >= 300000, uids)
+        found = sky.until(lambda: [uid for uid in (sky.status(pid).get("Uid") for pid in own.jail_pids()) if uid], 3, "a waiting jail")
+        self.assertTrue(all(int(uid.split()[0]) >= 300000 for uid in found), found)
 
     def test_proc_where_the_configuration_says_so(self):
         tree.add("example.com/proc", {"a.go": 'package proc\n\nimport "os"\n\nfunc Look() (int, error) {\n\tentries, err := os.ReadDir("/proc")\n\treturn len(entries), err\n}\n'
