@@ -181,7 +181,7 @@ static int request_read(struct http_exchange *x, struct invoke_request *r, struc
 			"the body is not valid JSON: line %d, column %d: %s%s", error.line,
 			error.column, error.text,
 			strstr(error.text, "'}' expected") != NULL
-				? " (a quote inside of a string is written \\\")"
+				? " (a quote inside of a string needs a backslash before it)"
 				: "");
 	int read = -1;
 	if (!json_is_object(body)) {

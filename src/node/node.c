@@ -142,7 +142,7 @@ static int lock_take(struct node *n, struct fault *f)
 	defer_free char *path = node_path(n, "lock");
 	defer_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return fault_set(f, FAULT_PLATFORM, errno, "open %s", path);
+		return fault_set(f, FAULT_PLATFORM, errno, "state_dir: open %s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return fault_set(f, errno == EWOULDBLOCK ? FAULT_CONFLICT : FAULT_PLATFORM,
 			errno == EWOULDBLOCK ? 0 : errno,
