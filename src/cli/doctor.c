@@ -80,8 +80,8 @@ static void left_say(struct tally *t, struct node *n, bool running)
 	}
 }
 
-/* Whether an ordinary user's jails are apart from each other by uid too; known once we are root of a
- * user namespace. */
+/* Whether an ordinary user's jails are apart from each other by uid too; known once we are root of
+ * a user namespace. */
 static void uids_say(const struct jail_plan *plan, struct buf *report)
 {
 	defer_free char *newuidmap = proc_find("newuidmap");

@@ -123,8 +123,8 @@ int node_look(struct node *n, const char *config_path, struct buf *faults, struc
 	return node_load(n, config_path, false, faults, f);
 }
 
-/* What one user has prepared is closed to another, root included (jails have no rights over it): said
- * at once, not by each call. */
+/* What one user has prepared is closed to another, root included (jails have no rights over it):
+ * said at once, not by each call. */
 static int state_ours(const struct node *n, struct fault *f)
 {
 	struct stat st;
@@ -146,7 +146,8 @@ static int lock_take(struct node *n, struct fault *f)
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return fault_set(f, errno == EWOULDBLOCK ? FAULT_CONFLICT : FAULT_PLATFORM,
 			errno == EWOULDBLOCK ? 0 : errno,
-			"another Sky Island runs with state_dir %s: stop it, or give another state_dir",
+			"another Sky Island runs with state_dir %s: stop it, or give another "
+			"state_dir",
 			n->state);
 	n->lock = defer_take(&fd);
 	return 0;

@@ -28,6 +28,7 @@ CHOSEN = {
         "test_calls": CALLS,
         "test_state": KILLS,
         "test_command": ["Run.test_without_a_server", "Command.test_doctor"],
+        "test_limits": ["Limits.test_memory", "Limits.test_processes", "Limits.test_tmp", "Limits.test_output", "ZLast."],
     },
 }
 

@@ -61,7 +61,8 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 	if (linux_cgroups.version != 0)
 		say(report, "ok", "cgroups", why);
 	else
-		buf_printf(report, "warn\tcgroups\trlimits stand in for memory and pids: %s\n", why);
+		buf_printf(
+			report, "warn\tcgroups\trlimits stand in for memory and pids: %s\n", why);
 	if (filter_prepare(f) < 0) {
 		say(report, "fail", "seccomp", f->text);
 		return -1;
