@@ -26,6 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import sky  # noqa: E402
+import users  # noqa: E402
 
 
 class Result(unittest.TestResult):
@@ -117,6 +118,7 @@ def run_module(name, patterns):
         for own in sky.everyone:
             own.close()
         sky.everyone.clear()
+        users.forget()
     return result.passed, result.bad, len(result.skipped), result.slow
 
 

@@ -123,6 +123,10 @@ class Command(unittest.TestCase):
         for word in (b"state", b"prepared", b"cgroups", b"seccomp", b"namespaces", b"left behind"):
             self.assertIn(word, done.stdout)
         self.assertEqual(own.cgroups(), [])
+        if own.user:
+            self.assertRegex(done.stdout, rb"(?m)^warn +cgroups +rlimits stand in")
+            apart = rb"ok +uids +each jail" if own.user.apart else rb"warn +uids +all jails share your own uid"
+            self.assertRegex(done.stdout, rb"(?m)^" + apart)
 
 
 class Configuration(unittest.TestCase):

@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # What does not depend on who runs the program is left to root's tests.
 ATTACKS = ["Files.", "Privileges.", "Processes.", "Ends.test_exit", "Ends.test_panic", "Ends.test_memory", "Ends.test_stack", "Ends.test_ends",
            "Output.test_a_gigabyte", "Output.test_limit", "Frames.test_forged_result", "Frames.test_descriptors", "ZLast."]
-CALLS = ["Literal.test_literals", "Expression.test_expressions", "Typed.test_arguments", "Together.test_hundred_warm_calls"]
+CALLS = ["Literal.test_literals", "Expression.test_second_time", "Typed.test_arguments", "Together.test_hundred_warm_calls"]
 KILLS = ["Supervisor.test_killed_during_a_call", "Supervisor.test_killed_during_a_build", "Server.test_killed_during_calls",
          "Jailers.test_all_killed"]
 CHOSEN = {
@@ -21,13 +21,13 @@ CHOSEN = {
         "test_attacks": ATTACKS,
         "test_calls": CALLS,
         "test_state": [*KILLS, "Supervisor.test_doctor", "Jailers.test_killed", "Stopping.test_drain", "Together.test_second_server"],
-        "test_command": ["Run.", "Command.test_doctor"],
+        "test_command": ["Run.test_with_a_running", "Run.test_interrupted", "Run.test_two_at_once", "Command.test_doctor"],
     },
     "alone": {
         "test_attacks": ATTACKS,
         "test_calls": CALLS,
         "test_state": KILLS,
-        "test_command": ["Run.test_without_a_server", "Command.test_doctor"],
+        "test_command": ["Command.test_doctor"],
         "test_limits": ["Limits.test_memory", "Limits.test_processes", "Limits.test_tmp", "Limits.test_output", "ZLast."],
     },
 }
@@ -42,13 +42,9 @@ def again(name, variant):
     prepare = module.setUpModule
 
     def set_up():
-        sky.user = users.User(apart=variant == "apart")
-        unittest.addModuleCleanup(leave, sky.user)
+        users.become(apart=variant == "apart")
+        unittest.addModuleCleanup(users.leave)
         prepare()
-
-    def leave(user):
-        sky.user = None
-        user.close()
 
     module.setUpModule = set_up
     return module
@@ -63,26 +59,12 @@ def flat(suite):
 
 
 class Whose(unittest.TestCase):
-    def setUp(self):
-        self.addCleanup(setattr, sky, "user", None)
-
-    def become(self, apart):
-        sky.user = users.User(apart)
-        self.addCleanup(sky.user.close)
-        return sky.Sky("whose")
-
-    def test_doctor_tells_how_far_jails_are_apart(self):
-        for apart, words in ((True, r"(?m)^ok +uids +each jail"), (False, r"(?m)^warn +uids +all jails share your own uid")):
-            with self.subTest(apart=apart):
-                told = self.become(apart).run("doctor")
-                self.assertRegex(told.stdout.decode(), words)
-                self.assertRegex(told.stdout.decode(), r"(?m)^warn +cgroups +rlimits stand in")
-                self.assertEqual(told.returncode, 0, told.stdout)
-
     def test_state_of_another(self):
         """Jails could not read what another user prepared: said at the start, not by each call."""
-        theirs = self.become(apart=False)
-        sky.user = None
+        users.become(apart=False)
+        self.addCleanup(users.leave)
+        theirs = sky.Sky("whose")
+        users.leave()
         refused = sky.Sky(state=theirs.state).run("-i")
         self.assertEqual(refused.returncode, sky.EXIT_CONFIGURATION, refused.stderr)
         self.assertIn(b"prepared by another user (uid %d)" % users.UID, refused.stderr)
@@ -92,10 +74,12 @@ class Whose(unittest.TestCase):
         self.assertIn(b"prepared by another user (uid 0)", refused.stderr)
 
 
-def load_tests(loader, tests, _):
+def load_tests(loader, own, _):
+    tests = unittest.TestSuite()
     for variant, modules in CHOSEN.items():
         for name, wanted in modules.items():
             module = again(name, variant)
             tests.addTests(test for test in flat(loader.loadTestsFromModule(module))
                            if any(test.id().startswith("%s.%s" % (module.__name__, start)) for start in wanted))
+    tests.addTests(own)
     return tests

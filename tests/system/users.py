@@ -23,6 +23,30 @@ exec "$@"
 """
 
 
+_kept = None  # its copy of the prepared state costs a second
+
+
+def become(apart):
+    """The program is run by such a user until leave()."""
+    global _kept
+    if _kept is None or _kept.apart != apart:
+        forget()
+        _kept = User(apart)
+    sky.user = _kept
+
+
+def leave():
+    sky.user = None
+
+
+def forget():
+    global _kept
+    leave()
+    if _kept:
+        _kept.close()
+    _kept = None
+
+
 class User:
     """apart: with subordinate uids, so that jails have uids of their own."""
 
