@@ -171,13 +171,14 @@ def demo(arguments):
     finally:
         server.stop()
     doctor()
+    if not answered:
+        raise Failed("that call failed; its answer above says why")
     paste(url, call)
-    return 0 if answered else 1
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(demo(sys.argv[1:]))
+        demo(sys.argv[1:])
     except Failed as e:
         sys.exit(f"demo: {e}")
     except KeyboardInterrupt:

@@ -39,9 +39,9 @@ static int query_number(const struct http_exchange *x, const char *name, uint64_
 	defer_free char *text = query_value(x, name);
 	if (text == NULL)
 		return 0;
-	defer_free char *code = mem_printf("%s_invalid", name);
 	if (!number_read(text, number) || *number < least || *number > most)
-		return fault_code(f, FAULT_INPUT, code,
+		return fault_code(f, FAULT_INPUT,
+			strcmp(name, "limit") == 0 ? "limit_invalid" : "after_invalid",
 			"%s must be a whole number from %llu to %llu", name,
 			(unsigned long long)least, (unsigned long long)most);
 	return 0;

@@ -232,7 +232,9 @@ static void route_miss(struct http_exchange *x, const char *path, bool path_know
 		http_respond(x, 204, NULL, NULL, 0);
 	else
 		problem_simple(x, 405, "method_not_allowed", "request",
-			"this path does not take that method; Allow says which it takes");
+			"this path does not take that method, the header Allow says which it "
+			"takes; "
+			"functions are called by POST");
 }
 
 static void on_request(struct http_exchange *x, void *ctx)

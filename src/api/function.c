@@ -178,8 +178,11 @@ static int request_read(struct http_exchange *x, struct invoke_request *r, struc
 			json_error_code(&error) == json_error_duplicate_key  ? "duplicate_key"
 			: json_error_code(&error) == json_error_invalid_utf8 ? "invalid_utf8"
 									     : "not_json",
-			"the body is not valid JSON: line %d, column %d: %s", error.line,
-			error.column, error.text);
+			"the body is not valid JSON: line %d, column %d: %s%s", error.line,
+			error.column, error.text,
+			strstr(error.text, "'}' expected") != NULL
+				? " (a quote inside of a string needs a backslash before it)"
+				: "");
 	int read = -1;
 	if (!json_is_object(body)) {
 		(void)fault_code(f, FAULT_INPUT, "not_an_object",

@@ -80,6 +80,25 @@ static void left_say(struct tally *t, struct node *n, bool running)
 	}
 }
 
+/* Whether an ordinary user's jails are apart from each other by uid too; known once we are root of
+ * a user namespace. */
+static void uids_say(const struct jail_plan *plan, struct buf *report)
+{
+	defer_free char *newuidmap = proc_find("newuidmap");
+	if (!plan->user_mode)
+		return;
+	if (plan->uids_apart)
+		buf_printf(report, "ok\tuids\teach jail has one of your subordinate uids\n");
+	else if (newuidmap == NULL)
+		buf_printf(report, "warn\tuids\tall jails share your own uid: newuidmap is missing "
+				   "(package uidmap)\n");
+	else
+		buf_printf(report,
+			"warn\tuids\tall jails share your own uid: fewer than %u for you in "
+			"/etc/subuid or /etc/subgid (usermod --add-subuids, --add-subgids)\n",
+			plan->slots + 1001);
+}
+
 /* Probing makes real jails: in a child, since an ordinary user becomes another one for it. */
 static void probe_say(struct tally *t, struct node *n)
 {
@@ -92,10 +111,12 @@ static void probe_say(struct tally *t, struct node *n)
 	if (pid == 0) {
 		struct buf report = {0};
 		struct fault f = {0};
-		if (jail_backend->enter(&n->plan, &f) < 0)
+		if (jail_backend->enter(&n->plan, &f) < 0) {
 			buf_printf(&report, "fail\tuser namespace\t%s\n", f.text);
-		else
+		} else {
+			uids_say(&n->plan, &report);
 			(void)jail_backend->probe(&n->plan, &report, &f);
+		}
 		(void)!write(out[1], report.data, report.len);
 		_exit(0);
 	}
@@ -145,11 +166,8 @@ int cli_doctor(const struct cli *cli)
 	if (prepared)
 		probe_say(&t, &n);
 	left_say(&t, &n, running);
-	defer_free char *newuidmap = n.user_mode ? proc_find("newuidmap") : NULL;
-	if (n.user_mode && newuidmap == NULL)
-		say(&t, "warn", "uids",
-			"newuidmap is missing (package uidmap): all jails share your own uid");
-	(void)printf("%s: %u failed, %u warnings\n",
-		t.failed > 0 ? "calls cannot run here" : "calls can run here", t.failed, t.warned);
+	(void)printf("%s: %u failed, %u warning%s\n",
+		t.failed > 0 ? "calls cannot run here" : "calls can run here", t.failed, t.warned,
+		t.warned == 1 ? "" : "s");
 	return t.failed > 0 ? 1 : 0;
 }

@@ -76,6 +76,20 @@ static void text_print(FILE *to, const json_t *body, const char *name)
 	}
 }
 
+/* ": ToUpper, ToLower", the strings of a list in the answer; the caller's to free. */
+static char *names_join(const json_t *body, const char *member)
+{
+	struct buf text = {0};
+	size_t i;
+	json_t *name;
+	json_array_foreach(json_object_get(body, member), i, name)
+	{
+		if (json_is_string(name))
+			buf_printf(&text, "%s %s", i == 0 ? ":" : ",", json_string_value(name));
+	}
+	return text.data != NULL ? text.data : mem_strdup("");
+}
+
 /* What the function wrote goes where a program would have written it. */
 static int answer_print(long status, const struct buf *answer)
 {
@@ -92,6 +106,12 @@ static int answer_print(long status, const struct buf *answer)
 		const char *code = json_string_value(json_object_get(body, "code"));
 		(void)fprintf(stderr, "sky-island: %s (%s, %ld)\n",
 			detail != NULL ? detail : "no answer", code != NULL ? code : "?", status);
+		defer_free char *nearest = names_join(body, "nearest");
+		defer_free char *candidates = names_join(body, "candidates");
+		if (nearest[0] != '\0')
+			(void)fprintf(stderr, "nearest%s\n", nearest);
+		if (candidates[0] != '\0')
+			(void)fprintf(stderr, "candidates%s\n", candidates);
 	}
 	json_decref(body);
 	return status == 200 ? 0 : 1;

@@ -128,16 +128,32 @@ int node_look(struct node *n, const char *config_path, struct buf *faults, struc
 	return node_load(n, config_path, false, faults, f);
 }
 
+/* What one user has prepared is closed to another, root included (jails have no rights over it):
+ * said at once, not by each call. */
+static int state_ours(const struct node *n, struct fault *f)
+{
+	struct stat st;
+	defer_free char *path = node_path(n, "private");
+	if (stat(path, &st) < 0 || st.st_uid == geteuid())
+		return 0;
+	return fault_set(f, FAULT_INPUT, 0,
+		"state_dir %s was prepared by another user (uid %u): run as that one, or name "
+		"another state_dir",
+		n->state, (unsigned)st.st_uid);
+}
+
 static int lock_take(struct node *n, struct fault *f)
 {
 	defer_free char *path = node_path(n, "lock");
 	defer_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return fault_set(f, FAULT_PLATFORM, errno, "open %s", path);
+		return fault_set(f, FAULT_PLATFORM, errno, "state_dir: open %s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return fault_set(f, errno == EWOULDBLOCK ? FAULT_CONFLICT : FAULT_PLATFORM,
 			errno == EWOULDBLOCK ? 0 : errno,
-			"another Sky Island runs with state_dir %s", n->state);
+			"another Sky Island runs with state_dir %s: stop it, or give another "
+			"state_dir",
+			n->state);
 	n->lock = defer_take(&fd);
 	return 0;
 }
@@ -161,7 +177,8 @@ static int server_uid_find(struct node *n, struct fault *f)
 
 int node_open(struct node *n, const char *config_path, struct buf *faults, struct fault *f)
 {
-	if (node_load(n, config_path, true, faults, f) < 0 || lock_take(n, f) < 0)
+	if (node_load(n, config_path, true, faults, f) < 0 || state_ours(n, f) < 0 ||
+		lock_take(n, f) < 0)
 		return -1;
 	if (jail_backend->enter(&n->plan, f) < 0)
 		return -1;

@@ -267,7 +267,8 @@ static int root_make(
 	return fs_copy(zones, zones_to, 0644, f) < 0 ? -1 : base_certificates(p->node, root, f);
 }
 
-/* Two roots: what calls run in has no place that is of no use to them. */
+/* Two roots: what calls run in has no place that is of no use to them. Made anew each time, so that
+ * nothing of an older version or of a kill while they were written is seen in jails. */
 static int base_up(void *thing, struct fault *f)
 {
 	static const char *const calls[] = {"dev", "tmp", "etc/ssl/certs", "usr/share", NULL};
@@ -279,8 +280,7 @@ static int base_up(void *thing, struct fault *f)
 	const struct preparing *p = thing;
 	defer_free char *base = node_path(p->node, "base");
 	defer_free char *base_tools = node_path(p->node, "base-tools");
-	defer_free char *proc = node_path(p->node, "base/proc");
-	if (!p->node->config.proc && fs_remove_all(proc, f) < 0)
+	if (fs_remove_all(base, f) < 0 || fs_remove_all(base_tools, f) < 0)
 		return -1;
 	if (root_make(p, base, p->node->config.proc ? with_proc : calls, f) < 0 ||
 		root_make(p, base_tools, tools, f) < 0)

@@ -95,8 +95,9 @@ static int tcp_listen(struct node *n, struct fault *f)
 		  getsockname(fd, (struct sockaddr *)&own, &len) == 0;
 	freeaddrinfo(found);
 	if (!ok)
-		return fault_set(
-			f, FAULT_PLATFORM, errno, "listen on %s port %s", n->config.listen, port);
+		return fault_set(f, FAULT_PLATFORM, errno, "listen on %s port %s%s",
+			n->config.listen, port,
+			errno == EADDRINUSE ? " (http_port: choose one that nobody has)" : "");
 	char actual[8];
 	if (getnameinfo((struct sockaddr *)&own, len, NULL, 0, actual, sizeof(actual),
 		    NI_NUMERICSERV) != 0)

@@ -21,6 +21,7 @@ WAIT = 10  # seconds until a test that waits for an event gives up
 binary = None  # the program under test
 template = None  # a prepared state directory, which tests only copy
 work = None  # where all that tests make lies
+user = None  # users.User: who runs the program; None: root, as the tests
 everyone = []  # each Sky that was started
 
 
@@ -49,6 +50,13 @@ def _read(path):
             return file.read().decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _link(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
 
 
 def pids():
@@ -128,12 +136,15 @@ class _UnixConnection(http.client.HTTPConnection):
 
 def make_state(name):
     """A prepared state directory of its own: what is large and never changes is linked, the rest copied."""
-    state = tempfile.mkdtemp(prefix=name + "-", dir=work)
+    prepared = user.template if user else template
+    state = tempfile.mkdtemp(prefix=name + "-", dir=user.home if user else work)
     os.chmod(state, 0o755)
-    os.symlink(os.path.join(template, "toolchain"), os.path.join(state, "toolchain"))
+    if user:
+        os.chown(state, user.uid, user.uid)
+    os.symlink(os.path.join(prepared, "toolchain"), os.path.join(state, "toolchain"))
     for part in ("tool", "private", "base"):
         how = ["-a", "--reflink=auto"] if part == "base" else ["-al"]
-        source = os.path.join(template, part)
+        source = os.path.join(prepared, part)
         if subprocess.run(["cp", *how, source, state], stderr=subprocess.DEVNULL, check=False).returncode != 0:
             shutil.rmtree(os.path.join(state, part), ignore_errors=True)
             subprocess.run(["cp", "-a", "--reflink=auto", source, state], check=True)
@@ -151,7 +162,8 @@ class Sky:
         self.config.update(config)
         self.config_path = self.state + ".json"
         self.log_path = self.state + ".log"
-        self.environment = environment
+        self.user = user
+        self.environment = user.environment(environment) if user else environment
         self.process = None
         self.started = []  # all that were
         digest = hashlib.blake2b(self.state.encode(), digest_size=16).hexdigest()
@@ -170,14 +182,19 @@ class Sky:
         with open(self.config_path, "w", encoding="utf-8") as file:
             json.dump(self.config, file)
 
+    def command(self, *arguments):
+        """The words that run the program so."""
+        words = [binary, "-c", self.config_path, *arguments]
+        return self.user.command(*words) if self.user else words
+
     def spawn(self):
         """Starts it and waits for nothing."""
         self.write_config()
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(self.state, "run/address"))
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([binary, "-c", self.config_path], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=self.environment, cwd="/")
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
+                                            cwd="/")
         self.started.append(self.process)
         everyone.append(self)
         return self
@@ -220,35 +237,45 @@ class Sky:
     def run(self, *arguments, **options):
         """The same program's command line, with the same configuration."""
         self.write_config()
-        return subprocess.run([binary, "-c", self.config_path, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=120, check=False, env=self.environment, **options)
+        return subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
+                              env=self.environment, **options)
 
     # its parts
 
     @property
     def parts(self):
-        """The pids of its server and jailers, told apart by whom they run as."""
+        """The pids of its server and jailers; these have the instance's name."""
         server, jailers = None, []
         for pid in children(self.process.pid):
-            if status(pid).get("Uid", "0").split()[0] == "0":
+            if status(pid).get("Name") == self.instance:
                 jailers.append(pid)
             else:
                 server = pid
         return server, jailers
 
     def jail_pids(self):
-        """All processes in its control groups: those of its jails."""
-        mark = "/%s/slot" % self.group
-        return [pid for pid in pids() if mark in _read("/proc/%d/cgroup" % pid) and alive(pid)]
+        """All processes of its jails."""
+        return [pid for found in self.jails().values() for pid in found]
 
     def jails(self):
-        """slot → pids."""
+        """jail → pids."""
         found = {}
-        for pid in self.jail_pids():
-            slot = re.search(r"/%s/(slot\d+)" % self.group, _read("/proc/%d/cgroup" % pid))
-            if slot:
-                found.setdefault(slot.group(1), []).append(pid)
+        for pid in pids():
+            name = self._jail_of(pid)
+            if name and alive(pid):
+                found.setdefault(name, []).append(pid)
+        if self.user:
+            found = {name: inside for name, inside in found.items() if any(status(pid).get("Name") == self.instance for pid in inside)}
         return found
+
+    def _jail_of(self, pid):
+        """Root's jails are told by their control groups. An ordinary user has none: all of a jail are in the pid namespace of
+        its first process, which has the instance's name."""
+        if not self.user:
+            slot = re.search(r"/%s/(slot\d+)" % self.group, _read("/proc/%d/cgroup" % pid))
+            return slot and slot.group(1)
+        deeper = len(status(pid).get("NSpid", "").split()) > len(status(os.getpid())["NSpid"].split())
+        return _link("/proc/%d/ns/pid" % pid) if deeper else None
 
     def cgroups(self):
         found = []

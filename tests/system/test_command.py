@@ -50,6 +50,9 @@ class Run(unittest.TestCase):
         done = own.run("run", M, "Add(1)")
         self.assertEqual((done.returncode, done.stdout), (1, b""))
         self.assertIn(b"not enough arguments", done.stderr)
+        done = own.run("run", M, "Ad(1, 2)")
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertRegex(done.stderr, rb"(?s)no exported name Ad .*\nnearest: Add\n")
         done = own.run("run", M, "Bytes()")
         self.assertEqual((done.returncode, done.stdout), (0, b"a\xff\x00b\n"), "what the program wrote, byte for byte")
 
@@ -79,8 +82,8 @@ class Run(unittest.TestCase):
     def test_interrupted(self):
         own = sky.Sky("command", modules=tree.url)
         own.write_config()
-        process = subprocess.Popen([sky.binary, "-c", own.config_path, "run", M, "Add(1, 2) * 3"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, start_new_session=True)
+        process = subprocess.Popen(own.command("run", M, "Add(1, 2) * 3"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, start_new_session=True, env=own.environment)
         try:
             sky.until(lambda: len(own.processes()) > 3, 10, "its server")
             process.terminate()
@@ -97,8 +100,8 @@ class Run(unittest.TestCase):
     def test_two_at_once(self):
         own = sky.Sky("command", modules=tree.url)
         own.write_config()
-        arguments = [sky.binary, "-c", own.config_path, "run", M]
-        both = [subprocess.Popen([*arguments, "Add(%d, 1)" % i], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for i in range(2)]
+        both = [subprocess.Popen(own.command("run", M, "Add(%d, 1)" % i), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 env=own.environment) for i in range(2)]
         for i, process in enumerate(both):
             out, err = process.communicate(timeout=60)
             self.assertEqual((process.returncode, out), (0, b"%d" % (i + 1)), err)
@@ -137,6 +140,10 @@ class Command(unittest.TestCase):
         for word in (b"state", b"prepared", b"cgroups", b"seccomp", b"namespaces", b"left behind"):
             self.assertIn(word, done.stdout)
         self.assertEqual(own.cgroups(), [])
+        if own.user:
+            self.assertRegex(done.stdout, rb"(?m)^warn +cgroups +rlimits stand in")
+            apart = rb"ok +uids +each jail" if own.user.apart else rb"warn +uids +all jails share your own uid"
+            self.assertRegex(done.stdout, rb"(?m)^" + apart)
 
 
 class Configuration(unittest.TestCase):

@@ -448,8 +448,8 @@ class Together(State):
         own.config["jails"]["uid_base"] = 300000
         own.start()
         self.warm(own)
-        uids = {int(sky.status(pid)["Uid"].split()[0]) for pid in own.jail_pids()}
-        self.assertTrue(all(uid >= 300000 for uid in uids), uids)
+        found = sky.until(lambda: [uid for uid in (sky.status(pid).get("Uid") for pid in own.jail_pids()) if uid], 3, "a waiting jail")
+        self.assertTrue(all(int(uid.split()[0]) >= 300000 for uid in found), found)
 
     def test_proc_where_the_configuration_says_so(self):
         tree.add("example.com/proc", {"a.go": 'package proc\n\nimport "os"\n\nfunc Look() (int, error) {\n\tentries, err := os.ReadDir("/proc")\n\treturn len(entries), err\n}\n'

@@ -18,8 +18,9 @@ static int linux_prepare(struct jail_plan *plan, struct fault *f)
 	cgroup_prepare(&linux_cgroups, plan->instance, why, sizeof(why));
 	if (cgroup_save(&linux_cgroups, noted, f) < 0)
 		return -1;
-	if (linux_cgroups.version == 0)
-		log_warn("no control groups (%s): rlimits stand in for memory and pids", why);
+	if (linux_cgroups.version == 0) /* nothing new to an ordinary user, who seldom has any */
+		log_write(plan->user_mode ? LOG_INFO : LOG_WARN,
+			"no control groups (%s): rlimits stand in for memory and pids", why);
 	return filter_prepare(f);
 }
 
@@ -45,7 +46,11 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 	const bool others =
 		linux_cgroups.version != 0 && access(linux_cgroups.parent[0], F_OK) == 0;
 	cgroup_prepare(&linux_cgroups, plan->instance, why, sizeof(why));
-	say(report, linux_cgroups.version != 0 ? "ok" : "warn", "cgroups", why);
+	if (linux_cgroups.version != 0)
+		say(report, "ok", "cgroups", why);
+	else
+		buf_printf(
+			report, "warn\tcgroups\trlimits stand in for memory and pids: %s\n", why);
 	if (filter_prepare(f) < 0) {
 		say(report, "fail", "seccomp", f->text);
 		return -1;

@@ -143,11 +143,14 @@ static void limits_apply(const struct starting *s)
 	limit_set(s, RLIMIT_NOFILE, s->kind == JAIL_EXEC ? 256 : 4096);
 	limit_set(s, RLIMIT_MSGQUEUE, 0);
 	limit_set(s, RLIMIT_MEMLOCK, 65536);
+	/* What a build or fetch hands out is a file on the host's disk; a call has only its tmpfs,
+	 * whose size ends it in Go's usual words. */
+	if (s->kind != JAIL_EXEC)
+		limit_set(s, RLIMIT_FSIZE, limits->tmp);
 	if (linux_cgroups.version != 0)
 		return;
 	limit_set(s, RLIMIT_DATA, limits->memory + (64U << 20));
 	limit_set(s, RLIMIT_NPROC, limits->pids);
-	limit_set(s, RLIMIT_FSIZE, limits->tmp);
 }
 
 static void identity_drop(const struct starting *s)
