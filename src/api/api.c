@@ -62,6 +62,8 @@ static const struct route routes[] = {
 	{"GET", "/api/v1/healthcheck", TOKEN_NONE, health_get},
 	{"GET", "/readyz", TOKEN_NONE, ready_get},
 	{"POST", "/api/v1/function", TOKEN_FUNCTION, function_post},
+	{"GET", "/api/v1/admin/ips", TOKEN_ADMIN, ips_get},
+	{"PUT", "/api/v1/admin/ips", TOKEN_ADMIN, ips_put},
 };
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 

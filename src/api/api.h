@@ -12,6 +12,7 @@
 struct api_setup {
 	const struct config *config;
 	struct invoke_setup invoke;
+	struct leases *leases; /* of network.ip4; NULL: jails get no addresses */
 };
 
 struct api;

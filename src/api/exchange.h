@@ -36,6 +36,13 @@ void json_respond(struct http_exchange *x, int status, json_t *body);
 void function_post(struct api *api, struct http_exchange *x);
 void function_gone(struct api *api, struct http_exchange *x);
 
+/* ips.c: GET and PUT /api/v1/admin/ips */
+void ips_get(struct api *api, struct http_exchange *x);
+void ips_put(struct api *api, struct http_exchange *x);
+/* Whether calls may have an address of that pool ("": the first): FAULT_FORBIDDEN or FAULT_INPUT
+ * otherwise. */
+int ips_allowed(const struct api *api, const char *pool, struct fault *f);
+
 /* Text for JSON: what is not UTF-8 becomes U+FFFD. *clean says whether nothing was replaced. The
  * caller frees. */
 char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean);

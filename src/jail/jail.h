@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/fault.h"
+#include "net/link.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,12 +26,27 @@
 
 enum jail_kind {
 	JAIL_EXEC,  /* one call: the artifact given by descriptor; no network, no other processes */
+	JAIL_EXEC_NET, /* the same with a link and an address of its own */
 	JAIL_BUILD, /* the tool's `build`: toolchain, a source tree read-only, the shared build
 		       cache under an overlay */
 	JAIL_FETCH, /* the tool's `fetch`: toolchain, a loopback listener as the only way out */
 	JAIL_SEED,  /* the tool's `seed`: as BUILD, but the shared build cache itself, to be filled;
 		       only at preparation */
 	JAIL_KINDS,
+};
+
+/* Whether a kind runs a call, as against the tool. */
+static inline bool jail_runs_call(enum jail_kind kind)
+{
+	return kind == JAIL_EXEC || kind == JAIL_EXEC_NET;
+}
+
+/* What a slot is made for. */
+struct jail_order {
+	enum jail_kind kind;
+	uint64_t source;  /* BUILD: the number of a source tree; 0: none */
+	uint32_t address; /* EXEC_NET: in host byte order, of a pool */
+	bool probe;       /* EXEC_NET: ask first whether another host has it */
 };
 
 struct jail_limits {
@@ -57,6 +73,7 @@ struct jail_plan {
 	char *const *environment[JAIL_KINDS];
 	const char *const *file_trees; /* NULL-terminated directories bound read-only into fetch
 					  jails, at /modules/0 and so on */
+	const struct net_setup *net;   /* NULL: no jail gets an address */
 };
 
 /* Descriptors a slot is made of: the backend alone knows what they are. The helper sends them to
@@ -92,9 +109,9 @@ struct jail_backend {
 	 */
 	int (*prepare)(struct jail_plan *plan, struct fault *f);
 	void (*finish)(const struct jail_plan *plan);
-	/* In a helper. `source` is the number of a source tree (0: none). */
-	int (*create)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-		uint64_t source, struct jail_parts *parts, struct fault *f);
+	/* In a helper. */
+	int (*create)(const struct jail_plan *plan, unsigned slot, const struct jail_order *order,
+		struct jail_parts *parts, struct fault *f);
 	/* In the jailer. Closes none of the descriptors. Returns the pid of the jail's first
 	 * process, or -1. `end` is shared memory. */
 	pid_t (*start)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
@@ -109,8 +126,9 @@ struct jail_backend {
 	/* The listener of a fetch jail in parts, or -1; stays the parts'. */
 	int (*listener)(const struct jail_parts *parts);
 	/* In a helper, or the supervisor for what another left behind; kills what is still in it.
-	 * Idempotent. */
-	int (*destroy)(const struct jail_plan *plan, unsigned slot, struct fault *f);
+	 * Idempotent. `address`: what the slot had, 0 none. */
+	int (*destroy)(const struct jail_plan *plan, unsigned slot, uint32_t address,
+		struct fault *f);
 	/* Kernel objects of slots that exist now, whoever made them; for doctor. */
 	unsigned (*count)(const struct jail_plan *plan);
 };

@@ -14,10 +14,17 @@
 
 enum { JAILERS_MAX = 64, HANDLES_MAX = 1 << 16 };
 
+/* Addresses that jails were started with. */
+struct addresses {
+	uint32_t *list;
+	size_t count, cap;
+};
+
 struct connection {
 	uv_poll_t poll;
 	struct jailer_client *client;
 	int socket; /* -1: this place is empty */
+	struct addresses out; /* not yet released */
 };
 
 /* A handle's place; its id is generation and place together, so that no id comes twice. */
@@ -34,6 +41,10 @@ struct jailer_client {
 	unsigned turn;
 	struct place *places;
 	uint32_t places_count, free_first, used;
+	unsigned live, most;   /* connections now, and at most so far */
+	struct addresses lost; /* of jailers that died, until their slots were cleared */
+	void (*released)(void *ctx, uint32_t address);
+	void *released_ctx;
 };
 
 static struct place *place_of(struct jailer_client *c, uint64_t id)
@@ -82,6 +93,55 @@ static void place_give(struct jailer_client *c, struct place *p)
 	c->used--;
 }
 
+/* ---- addresses ---- */
+
+static void address_add(struct addresses *a, uint32_t address)
+{
+	if (a->count == a->cap) {
+		a->cap = a->cap == 0 ? 16 : a->cap * 2;
+		a->list = realloc(a->list, a->cap * sizeof(*a->list));
+		if (a->list == NULL)
+			abort();
+	}
+	a->list[a->count++] = address;
+}
+
+static bool address_drop(struct addresses *a, uint32_t address)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		if (a->list[i] != address)
+			continue;
+		a->list[i] = a->list[--a->count];
+		return true;
+	}
+	return false;
+}
+
+static void address_released(struct jailer_client *c, uint32_t address)
+{
+	if (c->released != NULL)
+		c->released(c->released_ctx, address);
+}
+
+/* The supervisor clears a dead jailer's slots before it sends the socket of another: once all are
+ * there again, nothing is left of what they ran. */
+static void lost_release(struct jailer_client *c)
+{
+	if (c->live < c->most)
+		return;
+	while (c->lost.count > 0)
+		address_released(c, c->lost.list[--c->lost.count]);
+}
+
+void jailer_client_on_released(
+	struct jailer_client *c, void (*released)(void *ctx, uint32_t address), void *ctx)
+{
+	c->released = released;
+	c->released_ctx = ctx;
+}
+
+/* ---- events ---- */
+
 static void event_deliver(struct jailer_client *c, const struct jailer_event *event, int fd)
 {
 	struct place *p = place_of(c, event->id);
@@ -119,6 +179,11 @@ static void connection_lost(struct connection *lost)
 			event_deliver(c, &event, -1);
 		}
 	}
+	for (size_t i = 0; i < lost->out.count; i++)
+		address_add(&c->lost, lost->out.list[i]);
+	free(lost->out.list);
+	lost->out = (struct addresses){0};
+	c->live--;
 	(void)uv_poll_stop(&lost->poll);
 	(void)close(lost->socket);
 	lost->socket = -1;
@@ -143,7 +208,10 @@ static void connection_readable(uv_poll_t *poll, int status, int events)
 			return;
 		}
 		event.text[sizeof(event.text) - 1] = '\0';
-		event_deliver(k->client, &event, fd);
+		if (event.type == JAILER_RELEASED && address_drop(&k->out, event.address))
+			address_released(k->client, event.address);
+		else
+			event_deliver(k->client, &event, fd);
 		if (k->socket < 0)
 			return;
 	}
@@ -176,29 +244,34 @@ int jailer_client_attach(struct jailer_client *c, int socket, struct fault *f)
 			return fault_set(f, FAULT_PLATFORM, -error, "attach a jailer");
 		}
 		c->connections[i] = k;
+		c->live++;
+		c->most = c->live > c->most ? c->live : c->most;
+		lost_release(c);
 		return 0;
 	}
 	(void)close(socket);
 	return fault_set(f, FAULT_PLATFORM, 0, "more than %d jailers", JAILERS_MAX);
 }
 
-int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum jail_kind kind,
-	uint64_t source, const int fds[JAILER_START_FDS], struct fault *f)
+/* Fills in the id of the request. */
+static int start_send(struct jailer_client *c, struct jailer_handle *h,
+	struct jailer_request request, const int fds[JAILER_START_FDS], struct fault *f)
 {
 	for (unsigned tries = 0; tries < JAILERS_MAX; tries++) {
 		unsigned i = c->turn++ % JAILERS_MAX;
 		struct connection *k = c->connections[i];
 		if (k == NULL)
 			continue;
-		struct jailer_request request = {
-			.type = JAILER_START, .kind = kind, .source = source};
 		request.id = place_take(c, h, i);
 		if (request.id == 0)
 			return fault_code(f, FAULT_BUSY, "too_many_jails",
 				"%d jails are alive; try again later", HANDLES_MAX);
 		h->id = request.id;
-		if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0)
+		if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0) {
+			if (request.address != 0)
+				address_add(&k->out, request.address);
 			return 0;
+		}
 		int error = errno;
 		place_give(c, place_of(c, request.id));
 		return fault_code(f, FAULT_BUSY, "jailer_busy",
@@ -206,6 +279,22 @@ int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum j
 	}
 	return fault_code(
 		f, FAULT_BUSY, "no_jailer", "no jailer runs at the moment; try again in a second");
+}
+
+int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum jail_kind kind,
+	uint64_t source, const int fds[JAILER_START_FDS], struct fault *f)
+{
+	const struct jailer_request request = {
+		.type = JAILER_START, .kind = kind, .source = source};
+	return start_send(c, h, request, fds, f);
+}
+
+int jailer_client_start_net(struct jailer_client *c, struct jailer_handle *h, uint32_t address,
+	bool probe, const int fds[JAILER_START_FDS], struct fault *f)
+{
+	const struct jailer_request request = {
+		.type = JAILER_START, .kind = JAIL_EXEC_NET, .address = address, .probe = probe};
+	return start_send(c, h, request, fds, f);
 }
 
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
@@ -236,8 +325,10 @@ void jailer_client_destroy(struct jailer_client *c)
 			continue;
 		(void)uv_poll_stop(&k->poll);
 		(void)close(k->socket);
+		free(k->out.list);
 		uv_close((uv_handle_t *)&k->poll, connection_closed);
 	}
+	free(c->lost.list);
 	free(c->places);
 	free(c);
 }

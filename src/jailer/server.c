@@ -1,7 +1,8 @@
 /*
  * Theory of operation. The jailer owns a range of slots. A slot is free, being made or removed by a
  * helper, ready, or running one jail. Execution slots are kept in stock ahead of demand, since
- * every call's is alike; build and fetch slots are made for their request. The loop waits for four
+ * every call's is alike; build and fetch slots, and those with an address, are made for their
+ * request. The loop waits for four
  * things: requests of the server, answers of helpers, ends of children (signalfd), and room to
  * write events. Nothing in it blocks: what would is a helper's job.
  */
@@ -47,7 +48,8 @@ struct slot {
 	pid_t pid;
 	uint64_t started_ns;
 	struct jail_parts parts;
-	struct waiting *for_request; /* a build or fetch slot's own */
+	uint32_t address;            /* 0: none */
+	struct waiting *for_request; /* of a slot made for it */
 };
 
 struct jailer {
@@ -75,13 +77,41 @@ static void close_all(int *fds, unsigned count)
 
 /* ---- events to the server ---- */
 
+struct failure {
+	bool full;
+	enum jailer_taken taken;
+	const char *why;
+};
+
 static void failed_send(
-	struct jailer *j, const struct jailer_request *request, bool full, const char *why)
+	struct jailer *j, const struct jailer_request *request, const struct failure *failure)
 {
-	struct jailer_event event = {
-		.type = JAILER_FAILED, .kind = request->kind, .id = request->id, .full = full};
-	(void)snprintf(event.text, sizeof(event.text), "%.255s", why);
+	struct jailer_event event = {.type = JAILER_FAILED,
+		.kind = request->kind,
+		.id = request->id,
+		.full = failure->full,
+		.taken = failure->taken};
+	(void)snprintf(event.text, sizeof(event.text), "%.255s", failure->why);
 	outbox_send(&j->out, &event, -1);
+}
+
+static void released_send(struct jailer *j, uint32_t address)
+{
+	struct jailer_event event = {.type = JAILER_RELEASED, .address = address};
+	if (address != 0)
+		outbox_send(&j->out, &event, -1);
+}
+
+static const struct failure killed_early = {.why = "killed before it started"};
+static const struct failure address_in_use = {.taken = JAILER_TAKEN_BY_JAIL,
+	.why = "the address is in no pool, or a jail has it"};
+
+/* It never came to a slot. */
+static void refused_send(
+	struct jailer *j, const struct jailer_request *request, const struct failure *failure)
+{
+	failed_send(j, request, failure);
+	released_send(j, request->address);
 }
 
 /* ---- helpers ---- */
@@ -101,23 +131,39 @@ static unsigned number(const struct jailer *j, const struct slot *slot)
 	return j->setup->first_slot + (unsigned)(slot - j->slots);
 }
 
-static void job_add(
-	struct jailer *j, const struct slot *slot, enum helper_job_type type, uint64_t source)
+static void job_add(struct jailer *j, const struct slot *slot, enum helper_job_type type,
+	const struct jailer_request *request)
 {
 	unsigned at = (j->jobs_at + j->jobs_count++) % j->setup->slots;
-	j->jobs[at] = (struct helper_job){
-		.type = type, .kind = slot->kind, .source = source, .slot = number(j, slot)};
+	j->jobs[at] = (struct helper_job){.type = type,
+		.kind = slot->kind,
+		.slot = number(j, slot),
+		.address = slot->address};
+	if (request != NULL) {
+		j->jobs[at].source = request->source;
+		j->jobs[at].probe = request->probe;
+	}
 	jobs_hand_out(j);
 }
 
-static void slot_make(struct jailer *j, struct slot *slot, enum jail_kind kind, uint64_t source)
+/* For a request, or (NULL) for stock. False: another slot has its address. */
+static bool slot_make(
+	struct jailer *j, struct slot *slot, enum jail_kind kind, const struct jailer_request *request)
 {
-	journal_made(j->setup->journal, number(j, slot));
+	const unsigned n = number(j, slot);
+	const uint32_t address = request != NULL ? request->address : 0;
+	journal_made(j->setup->journal, n);
+	if (address != 0 && !journal_claim(j->setup->journal, n, address)) {
+		journal_free(j->setup->journal, n);
+		return false;
+	}
 	slot->state = SLOT_MAKING;
 	slot->kind = kind;
 	slot->killed = false;
-	slot->id = 0;
-	job_add(j, slot, HELPER_CREATE, source);
+	slot->id = request != NULL ? request->id : 0;
+	slot->address = address;
+	job_add(j, slot, HELPER_CREATE, request);
+	return true;
 }
 
 static void slot_remove(struct jailer *j, struct slot *slot)
@@ -126,7 +172,7 @@ static void slot_remove(struct jailer *j, struct slot *slot)
 	slot->state = SLOT_REMOVING;
 	slot->id = 0;
 	slot->pid = 0;
-	job_add(j, slot, HELPER_DESTROY, 0);
+	job_add(j, slot, HELPER_DESTROY, NULL);
 }
 
 /* The slot is as it was made: another jail may have it. */
@@ -161,7 +207,7 @@ static struct slot *slot_find(struct jailer *j, enum slot_state state)
 
 static void slot_start(struct jailer *j, struct slot *slot, const struct waiting *w)
 {
-	const bool exec = slot->kind == JAIL_EXEC;
+	const bool exec = jail_runs_call(slot->kind);
 	const int fds[JAIL_FDS] = {
 		[JAIL_STDIN] = exec ? j->nothing : w->fds[0],
 		[JAIL_STDOUT] = exec ? w->fds[0] : w->fds[1],
@@ -175,7 +221,8 @@ static void slot_start(struct jailer *j, struct slot *slot, const struct waiting
 	pid_t pid = jail_backend->start(
 		j->setup->plan, n, slot->kind, &slot->parts, fds, &j->ends[slot - j->slots], &f);
 	if (pid < 0) {
-		failed_send(j, &w->request, f.kind == FAULT_FULL, f.text);
+		failed_send(j, &w->request,
+			&(struct failure){.full = f.kind == FAULT_FULL, .why = f.text});
 		slot_remove(j, slot);
 		return;
 	}
@@ -234,16 +281,17 @@ static void slots_assign(struct jailer *j)
 		if (kind == JAIL_EXEC) {
 			slot_start(j, slot, w);
 			waiting_free(w);
-		} else {
+		} else if (slot_make(j, slot, kind, &w->request)) {
 			slot->for_request = w;
-			slot_make(j, slot, kind, w->request.source);
-			slot->id = w->request.id;
+		} else {
+			refused_send(j, &w->request, &address_in_use);
+			waiting_free(w);
 		}
 	}
 	wanted += j->making_fails || j->ending ? 0 : j->setup->stock;
 	for (unsigned have = count_exec(j);
 		have < wanted && (slot = slot_find(j, SLOT_FREE)) != NULL; have++)
-		slot_make(j, slot, JAIL_EXEC, 0);
+		(void)slot_make(j, slot, JAIL_EXEC, NULL);
 }
 
 static void slot_made(struct jailer *j, struct slot *slot, const struct helper_done *done)
@@ -256,12 +304,17 @@ static void slot_made(struct jailer *j, struct slot *slot, const struct helper_d
 	if (slot->kind == JAIL_EXEC)
 		j->making_fails = done->failed != 0;
 	if (done->failed) {
-		log_error("%s", done->text);
+		if (!done->taken)
+			log_error("%s", done->text);
 		if (w != NULL)
-			failed_send(j, &w->request, done->full != 0, done->text);
+			failed_send(j, &w->request,
+				&(struct failure){.full = done->full != 0,
+					.taken = done->taken ? JAILER_TAKEN_BY_HOST
+							     : JAILER_TAKEN_NOT,
+					.why = done->text});
 		slot_remove(j, slot);
 	} else if (w != NULL && slot->killed) {
-		failed_send(j, &w->request, false, "killed before it started");
+		failed_send(j, &w->request, &killed_early);
 		slot_remove(j, slot);
 	} else if (w != NULL) {
 		slot_start(j, slot, w);
@@ -270,6 +323,19 @@ static void slot_made(struct jailer *j, struct slot *slot, const struct helper_d
 	}
 	if (w != NULL)
 		waiting_free(w);
+}
+
+static void slot_removed(struct jailer *j, struct slot *slot, const struct helper_done *done)
+{
+	slot->state = done->failed ? SLOT_REMOVING : SLOT_FREE;
+	if (done->failed) {
+		log_error("slot %u could not be removed and is set aside: %s", done->job.slot,
+			done->text);
+		return;
+	}
+	journal_free(j->setup->journal, done->job.slot);
+	released_send(j, slot->address);
+	slot->address = 0;
 }
 
 static int helper_read(struct jailer *j, struct helper *h)
@@ -284,12 +350,7 @@ static int helper_read(struct jailer *j, struct helper *h)
 		slot->parts = parts;
 		slot_made(j, slot, &done);
 	} else {
-		if (done.failed)
-			log_error("slot %u could not be removed and is set aside: %s",
-				done.job.slot, done.text);
-		else
-			journal_free(j->setup->journal, done.job.slot);
-		slot->state = done.failed ? SLOT_REMOVING : SLOT_FREE;
+		slot_removed(j, slot, &done);
 	}
 	jobs_hand_out(j);
 	slots_assign(j);
@@ -313,7 +374,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, int status)
 		event.full = end->start_error == ENOSPC;
 		(void)snprintf(event.text, sizeof(event.text), "start a jail: %.23s: %s",
 			end->start_step, strerror(end->start_error));
-	} else if (WIFSIGNALED(event.status) || slot->kind != JAIL_EXEC) {
+	} else if (WIFSIGNALED(event.status) || !jail_runs_call(slot->kind)) {
 		/* Of a build it may be a child that was ended. */
 		event.out_of_memory = jail_backend->out_of_memory(&slot->parts);
 	}
@@ -351,7 +412,7 @@ static void request_kill(struct jailer *j, uint64_t id)
 	for (struct waiting **at = &j->first; *at != NULL; at = &(*at)->next) {
 		if ((*at)->request.id == id) {
 			struct waiting *w = waiting_take(j, at);
-			failed_send(j, &w->request, false, "killed before it started");
+			refused_send(j, &w->request, &killed_early);
 			waiting_free(w);
 			return;
 		}
@@ -364,6 +425,20 @@ static void request_kill(struct jailer *j, uint64_t id)
 			(void)kill(j->slots[i].pid, SIGKILL);
 		return;
 	}
+}
+
+/* The server chooses; what it may not have is refused here. */
+static bool address_allowed(const struct jailer *j, uint32_t address)
+{
+	struct net_pool pool;
+	const struct net_setup *net = j->setup->plan->net;
+	if (net == NULL || !pools_find(net->pools, address, &pool))
+		return false;
+	for (unsigned i = 0; i < j->setup->journal->count; i++) {
+		if (j->setup->journal->entries[i].address == address)
+			return false;
+	}
+	return true;
 }
 
 /* 1: handled; 0: nothing there; -1: the server is gone or talks nonsense. */
@@ -382,9 +457,15 @@ static int request_read(struct jailer *j)
 		return 1;
 	}
 	if (in.request.type != JAILER_START || in.request.kind >= JAIL_SEED ||
-		count != JAILER_START_FDS) {
+		count != JAILER_START_FDS ||
+		(in.request.kind == JAIL_EXEC_NET) != (in.request.address != 0)) {
 		close_all(in.fds, count);
 		return -1;
+	}
+	if (in.request.kind == JAIL_EXEC_NET && !address_allowed(j, in.request.address)) {
+		refused_send(j, &in.request, &address_in_use);
+		close_all(in.fds, JAILER_START_FDS);
+		return 1;
 	}
 	struct slot *ready =
 		in.request.kind == JAIL_EXEC && j->first == NULL ? slot_find(j, SLOT_READY) : NULL;

@@ -23,6 +23,8 @@ struct node {
 	bool user_mode;
 	uid_t server_uid; /* whom the server becomes; 0: stays */
 	struct jail_plan plan;
+	struct net_pools *pools; /* network.ip4, shared by all processes */
+	struct net_setup net;
 	struct journal journal;
 	unsigned jailers;
 	struct node_modules { /* how fetch jails reach modules; from modules{}, the environment or
@@ -58,6 +60,12 @@ int node_prepare(struct node *n, bool loud, struct fault *f);
 int node_seed(struct node *n, struct fault *f);
 /* Fills plan and modules, which need what prepare made. */
 int node_plan(struct node *n, struct fault *f);
+
+/* pools.c: the pools of a configuration as numbers. */
+void node_pools_read(const struct config *c, struct net_pools *out);
+/* Puts them where all processes see them, and checks them against the host. In user mode jails get
+ * no addresses. */
+int node_pools(struct node *n, struct buf *warnings, struct fault *f);
 
 /* supervisor.c: runs until told to stop; the exit status. `ready_fd` gets a byte when calls are
  * served (-1: nobody waits). */

@@ -26,6 +26,7 @@ struct server {
 	uv_loop_t loop;
 	struct jailer_client *jailers;
 	struct tools *tools;
+	struct leases *leases; /* NULL: jails get no addresses */
 	struct pool *pool;
 	struct api *api;
 	struct http_server *http, *local;
@@ -114,6 +115,8 @@ static void tools_open(struct server *s)
 static void pool_open(struct server *s)
 {
 	const struct config *c = &s->node->config;
+	if (s->node->plan.net != NULL)
+		s->leases = leases_create(s->node->pools);
 	const struct pool_limits limits = {
 		.exec_ms = ms_of(c->exec_timeout),
 		.init_ms = ms_of(c->init_timeout),
@@ -121,6 +124,7 @@ static void pool_open(struct server *s)
 		.waiting_max = 64,
 		.running_max = c->children_max > 0 ? c->children_max : 256,
 		.idle_ms = 10 * 60 * 1000,
+		.leases = s->leases,
 	};
 	s->pool = pool_create(&s->loop, s->jailers, &limits);
 }
@@ -155,6 +159,7 @@ static void api_open(struct server *s)
 	};
 	const struct api_setup setup = {
 		.config = &n->config,
+		.leases = s->leases,
 		.invoke =
 			{
 				.sources = sources_create(&sources),

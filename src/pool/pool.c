@@ -4,7 +4,10 @@
 #include "base/log.h"
 #include "pool/frame.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+enum { ADDRESS_TRIES = 4 };
 
 struct pool {
 	uv_loop_t *loop;
@@ -63,9 +66,10 @@ static void waiting_remove(struct pool *pool, struct pool_run *run)
 
 /* ---- all runs of a program ---- */
 
-static struct pool_run *run_new(struct pool *pool, struct pool_program *program, struct fault *f)
+static struct pool_run *run_new(struct pool *pool, struct pool_program *program,
+	const struct lease_grant *grant, struct fault *f)
 {
-	struct pool_run *run = run_start(pool, program, f);
+	struct pool_run *run = run_start(pool, program, grant, f);
 	if (run == NULL)
 		return NULL;
 	run->sibling = program->runs;
@@ -106,7 +110,7 @@ static void refill(struct pool *pool, struct pool_program *program)
 	while (pool->waiting >= pool->limits.waiting_max)
 		waiting_end(pool, pool->oldest);
 	struct fault f = {0};
-	struct pool_run *run = run_new(pool, program, &f);
+	struct pool_run *run = run_new(pool, program, NULL, &f);
 	if (run == NULL) {
 		log_debug("no jail is kept waiting: %s", f.text);
 		return;
@@ -129,6 +133,8 @@ static void idle_check(uv_timer_t *timer)
 void pool_on_ready(struct pool_run *run)
 {
 	struct pool *pool = run->pool;
+	if (run->address != 0)
+		lease_confirm(pool->limits.leases, run->address);
 	if (run->call != NULL) {
 		run_call(run, run->call);
 	} else if (run->program == NULL || pool->ending) {
@@ -143,6 +149,7 @@ static void call_free(struct pool_call *call)
 {
 	call->pool->running--;
 	buf_finish(&call->frame);
+	free(call->ip4);
 	free(call);
 }
 
@@ -153,7 +160,7 @@ void pool_on_result(struct pool_run *run, struct pool_result *result)
 	call->done(call->ctx, result);
 	/* Behind the answer: what the next call will need. A program that never gets ready is not
 	 * tried again unasked. */
-	if (!result->in_init && result->outcome != POOL_FAULT)
+	if (!result->in_init && result->outcome != POOL_FAULT && run->address == 0)
 		refill(run->pool, run->program);
 	call_free(call);
 }
@@ -165,6 +172,60 @@ void pool_on_gone(struct pool_run *run)
 	else if (run->program != NULL && run->state == RUN_STARTING && run->spare)
 		run->program->spare--;
 	program_leave(run);
+}
+
+/* ---- addresses ---- */
+
+static void lease_name(
+	struct leases *leases, const struct lease_grant *grant, const struct pool_run *run)
+{
+	char name[32];
+	(void)snprintf(name, sizeof(name), "exec-%llu", (unsigned long long)run->handle.id);
+	lease_hold(leases, grant->address, name);
+}
+
+/* It comes back by pool_released however the jail ends. */
+static struct pool_run *run_with_address(
+	struct pool *pool, struct pool_program *program, const char *ip4, struct fault *f)
+{
+	struct lease_grant grant;
+	if (pool->limits.leases == NULL) {
+		(void)fault_code(f, FAULT_FORBIDDEN, "no_network", "jails get no addresses here");
+		return NULL;
+	}
+	if (lease_take(pool->limits.leases, ip4, &grant, f) < 0)
+		return NULL;
+	struct pool_run *run = run_new(pool, program, &grant, f);
+	if (run == NULL)
+		lease_give(pool->limits.leases, grant.address); /* no jailer heard of it */
+	else
+		lease_name(pool->limits.leases, &grant, run);
+	return run;
+}
+
+static void pool_released(void *ctx, uint32_t address)
+{
+	struct pool *pool = ctx;
+	lease_give(pool->limits.leases, address);
+}
+
+bool pool_on_taken(struct pool_run *run, enum jailer_taken taken)
+{
+	struct pool *pool = run->pool;
+	struct pool_call *call = run->call;
+	struct fault f = {0};
+	if (taken == JAILER_TAKEN_BY_HOST)
+		lease_conflict(pool->limits.leases, run->address);
+	if (run->program == NULL || call->tries_left-- == 0)
+		return false;
+	struct pool_run *next = run_with_address(pool, run->program, call->ip4, &f);
+	if (next == NULL)
+		return false;
+	run->call = NULL;
+	next->call = call;
+	call->run = next;
+	run_watch_output(next);
+	return true;
 }
 
 /* ---- calls ---- */
@@ -194,12 +255,15 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 		return NULL;
 	}
 	const uint64_t asked_ns = clock_mono_ns();
-	struct pool_run *run = program->waiting;
+	struct pool_run *run = request->ip4 == NULL ? program->waiting : NULL;
 	const bool waited = run != NULL;
 	if (waited)
 		waiting_remove(pool, run);
-	else if ((run = starting_take(program)) == NULL &&
-		 (run = run_new(pool, program, f)) == NULL)
+	else if (request->ip4 != NULL)
+		run = run_with_address(pool, program, request->ip4, f);
+	else if ((run = starting_take(program)) == NULL)
+		run = run_new(pool, program, NULL, f);
+	if (run == NULL)
 		return NULL;
 	struct pool_call *call = mem_zero(1, sizeof(*call));
 	call->pool = pool;
@@ -208,6 +272,8 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	call->ctx = ctx;
 	call->waited = waited;
 	call->asked_ns = asked_ns;
+	call->ip4 = request->ip4 != NULL ? mem_strdup(request->ip4) : NULL;
+	call->tries_left = ADDRESS_TRIES;
 	frame_put_call(&call->frame, request->flags, 0, request->name, request->rest);
 	pool->running++;
 	run->call = call;
@@ -224,7 +290,8 @@ void pool_call_cancel(struct pool_call *call)
 	run->call = NULL;
 	run->state = RUN_ENDING;
 	run_kill(run, POOL_JAIL_KILLED);
-	refill(run->pool, run->program);
+	if (run->address == 0)
+		refill(run->pool, run->program);
 	call_free(call);
 }
 
@@ -257,6 +324,8 @@ struct pool *pool_create(
 	pool->loop = loop;
 	pool->jailers = jailers;
 	pool->limits = *limits;
+	if (limits->leases != NULL)
+		jailer_client_on_released(jailers, pool_released, pool);
 	(void)uv_timer_init(loop, &pool->idle);
 	pool->idle.data = pool;
 	(void)uv_timer_start(&pool->idle, idle_check, 1000, 1000);

@@ -271,6 +271,10 @@ static void end_tell(struct pool_run *run, const struct jailer_event *event)
 		result.outcome = POOL_FAULT;
 		(void)fault_code(&result.fault, FAULT_BUSY, "no_jail_in_time",
 			"no jail could be started in time, the node is too busy; try again");
+	} else if (event->type == JAILER_FAILED && event->taken != JAILER_TAKEN_NOT) {
+		result.outcome = POOL_FAULT;
+		(void)fault_code(&result.fault, FAULT_BUSY, "no_address",
+			"other hosts answer for the addresses that were tried; try again");
 	} else if (event->type == JAILER_FAILED) {
 		result.outcome = POOL_FAULT;
 		(void)fault_code(&result.fault, event->full ? FAULT_FULL : FAULT_BUSY,
@@ -295,7 +299,11 @@ static void run_event(struct jailer_handle *handle, const struct jailer_event *e
 	(void)fd;
 	if (event->type == JAILER_STARTED)
 		return;
-	if (run->call != NULL)
+	if (run->call != NULL && event->type == JAILER_FAILED &&
+		event->taken != JAILER_TAKEN_NOT && run->forced == POOL_VALUE &&
+		pool_on_taken(run, (enum jailer_taken)event->taken))
+		log_debug("a call goes on with another address");
+	else if (run->call != NULL)
 		end_tell(run, event);
 	else if (event->type == JAILER_FAILED && run->forced == POOL_VALUE)
 		log_warn("a jail could not be kept waiting: %s", event->text);
@@ -350,7 +358,19 @@ static void watch(struct pool_run *run, uv_poll_t *poll, int fd)
 	run->open_handles++;
 }
 
-struct pool_run *run_start(struct pool *pool, struct pool_program *program, struct fault *f)
+static int jail_start(struct pool *pool, struct pool_run *run, const struct lease_grant *grant,
+	const int fds[JAILER_START_FDS], struct fault *f)
+{
+	if (grant == NULL)
+		return jailer_client_start(
+			pool_jailers(pool), &run->handle, JAIL_EXEC, 0, fds, f);
+	run->address = grant->address;
+	return jailer_client_start_net(
+		pool_jailers(pool), &run->handle, grant->address, grant->probe, fds, f);
+}
+
+struct pool_run *run_start(struct pool *pool, struct pool_program *program,
+	const struct lease_grant *grant, struct fault *f)
 {
 	struct ends ends;
 	if (ends_open(&ends, f) < 0)
@@ -359,7 +379,7 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program, stru
 	run->handle.event = run_event;
 	const int fds[JAILER_START_FDS] = {
 		ends.theirs[1], ends.theirs[2], ends.theirs[0], program->fd};
-	if (jailer_client_start(pool_jailers(pool), &run->handle, JAIL_EXEC, 0, fds, f) < 0) {
+	if (jail_start(pool, run, grant, fds, f) < 0) {
 		ends_close(&ends);
 		free(run);
 		return NULL;

@@ -18,6 +18,8 @@ struct pool_call {
 	void (*done)(void *ctx, const struct pool_result *result);
 	void *ctx;
 	bool waited;
+	char *ip4;           /* as in pool_request, a copy; NULL: none */
+	unsigned tries_left; /* of addresses that turn out to be somebody else's */
 	uint64_t asked_ns, called_ns;
 };
 
@@ -33,6 +35,7 @@ struct pool_run {
 	enum run_state state;
 	enum pool_outcome forced; /* why we killed it, once we did; else POOL_VALUE */
 	uint64_t waiting_since_ns;
+	uint32_t address; /* 0: none */
 	int control, out, err; /* our ends */
 	uv_poll_t control_poll, out_poll, err_poll;
 	uv_timer_t timer;
@@ -43,8 +46,9 @@ struct pool_run {
 	struct buf in, out_text, err_text; /* frames; output */
 };
 
-/* Starts a jail with the program. NULL: f set. */
-struct pool_run *run_start(struct pool *pool, struct pool_program *program, struct fault *f);
+/* Starts a jail with the program, and with an address where one is granted. NULL: f set. */
+struct pool_run *run_start(struct pool *pool, struct pool_program *program,
+	const struct lease_grant *grant, struct fault *f);
 /* Reads its output from now on; a call does so anyway. Before it only where package initialisation
  * may be long-winded. */
 void run_watch_output(struct pool_run *run);
@@ -56,6 +60,8 @@ void run_kill(struct pool_run *run, enum pool_outcome why);
 /* What the pool does when a run changes. */
 void pool_on_ready(struct pool_run *run);
 void pool_on_result(struct pool_run *run, struct pool_result *result);
+/* Its address is somebody else's: true where its call goes on with another. */
+bool pool_on_taken(struct pool_run *run, enum jailer_taken taken);
 void pool_on_gone(struct pool_run *run); /* EXITED or FAILED came: it is about to be freed */
 const struct pool_limits *pool_limits_of(const struct pool *pool);
 struct jailer_client *pool_jailers(const struct pool *pool);
