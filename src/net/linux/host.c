@@ -174,9 +174,9 @@ static int uplinks_find(struct rtnl *r, const struct net_pools *pools, const cha
 
 /* ---- the bridge ---- */
 
-static void ipv6_off(const char *interface)
+void host_ipv6_off(const char *link)
 {
-	defer_free char *path = mem_printf("/proc/sys/net/ipv6/conf/%s/disable_ipv6", interface);
+	defer_free char *path = mem_printf("/proc/sys/net/ipv6/conf/%s/disable_ipv6", link);
 	(void)fs_poke(path, "1"); /* not there: no IPv6 to turn off */
 }
 
@@ -189,7 +189,7 @@ static int bridge_make(
 	if (rtnl_bridge_add(r, net->instance, mac) < 0 ||
 		rtnl_link_get(r, net->instance, &bridge) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "make the bridge %s", net->instance);
-	ipv6_off(net->instance);
+	host_ipv6_off(net->instance);
 	for (uint32_t i = 0; i < pools->count; i++) {
 		const struct net_pool *pool = &pools->pool[i];
 		if (pool->interface[0] == '\0' &&

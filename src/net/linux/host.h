@@ -22,5 +22,7 @@ void host_link_name(const char *instance, unsigned slot, char name[HOST_NAME]);
 void host_link_prefix(const char *instance, char prefix[HOST_NAME]);
 /* One hardware address for each address: tables of neighbours stay true when it moves on. */
 void host_mac(uint32_t address, uint8_t mac[6]);
+/* No IPv6 on a link of ours. */
+void host_ipv6_off(const char *link);
 /* Rules are loaded by one process at a time; the descriptor holds the lock. */
 int host_lock(const struct net_setup *net);

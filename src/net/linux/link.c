@@ -59,6 +59,7 @@ static int veth_make(struct making *m, const struct rtnl_peer *peer, struct faul
 		return -1;
 	if (rtnl_veth_add(&m->out, m->name, peer) < 0)
 		return failed(m, "make a link", f);
+	host_ipv6_off(m->name);
 	if (rtnl_port_up(&m->out, m->name, m->parent.index) < 0)
 		return failed(m, "put a link on its bridge", f);
 	return 0;

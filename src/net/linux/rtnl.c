@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MESSAGE_MAX = 4096, ANSWER_MAX = 32768, NO_IPV6 = 1 /* IN6_ADDR_GEN_MODE_NONE */ };
+enum { MESSAGE_MAX = 4096, ANSWER_MAX = 32768 };
 
 int rtnl_open(struct rtnl *r)
 {
@@ -215,16 +215,6 @@ int rtnl_route_link(struct rtnl *r, uint32_t address)
 
 /* ---- links ---- */
 
-/* No link-local address of IPv6, and nothing that listens to advertisements. */
-static void no_ipv6_put(struct nlmsghdr *h)
-{
-	struct nlattr *families = mnl_attr_nest_start(h, IFLA_AF_SPEC);
-	struct nlattr *six = mnl_attr_nest_start(h, AF_INET6);
-	mnl_attr_put_u8(h, IFLA_INET6_ADDR_GEN_MODE, NO_IPV6);
-	mnl_attr_nest_end(h, six);
-	mnl_attr_nest_end(h, families);
-}
-
 int rtnl_bridge_add(struct rtnl *r, const char *name, const uint8_t mac[6])
 {
 	char space[MESSAGE_MAX];
@@ -232,7 +222,6 @@ int rtnl_bridge_add(struct rtnl *r, const char *name, const uint8_t mac[6])
 	(void)link_begin(space, &h, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
 	mnl_attr_put_strz(h, IFLA_IFNAME, name);
 	mnl_attr_put(h, IFLA_ADDRESS, 6, mac);
-	no_ipv6_put(h);
 	struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
 	mnl_attr_put_strz(h, IFLA_INFO_KIND, "bridge");
 	mnl_attr_nest_end(h, info);
@@ -256,7 +245,6 @@ int rtnl_veth_add(struct rtnl *r, const char *name, const struct rtnl_peer *peer
 	mnl_attr_put_strz(h, IFLA_IFNAME, name);
 	if (peer->mtu != 0)
 		mnl_attr_put_u32(h, IFLA_MTU, peer->mtu);
-	no_ipv6_put(h);
 	struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
 	mnl_attr_put_strz(h, IFLA_INFO_KIND, "veth");
 	struct nlattr *data = mnl_attr_nest_start(h, IFLA_INFO_DATA);

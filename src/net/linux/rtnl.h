@@ -52,7 +52,7 @@ struct rtnl_peer {
 	const uint8_t *mac;
 	uint32_t mtu;
 };
-/* Two joined ends: `name` here and the peer in its namespace. Neither takes IPv6 addresses. */
+/* Two joined ends: `name` here and the peer in its namespace. */
 int rtnl_veth_add(struct rtnl *r, const char *name, const struct rtnl_peer *peer);
 /* A link of its own on `parent`, in the peer's namespace, that reaches no other such link of this
  * host (macvlan, private). EBUSY: its hardware address is in use there. */
