@@ -41,7 +41,7 @@ struct jailer_client {
 	unsigned turn;
 	struct place *places;
 	uint32_t places_count, free_first, used;
-	unsigned live, most;   /* connections now, and at most so far */
+	unsigned live, whole;  /* connections now, and when none is missing */
 	struct addresses lost; /* of jailers that died, until their slots were cleared */
 	void (*released)(void *ctx, uint32_t address);
 	void *released_ctx;
@@ -123,11 +123,11 @@ static void address_released(struct jailer_client *c, uint32_t address)
 		c->released(c->released_ctx, address);
 }
 
-/* The supervisor clears a dead jailer's slots before it sends the socket of another: once all are
- * there again, nothing is left of what they ran. */
+/* The supervisor clears a dead jailer's slots before it sends the socket of another, which may come
+ * before we see that the old one is gone: once none is missing, nothing is left of what they ran. */
 static void lost_release(struct jailer_client *c)
 {
-	if (c->live < c->most)
+	if (c->live < c->whole)
 		return;
 	while (c->lost.count > 0)
 		address_released(c, c->lost.list[--c->lost.count]);
@@ -138,6 +138,7 @@ void jailer_client_on_released(
 {
 	c->released = released;
 	c->released_ctx = ctx;
+	c->whole = c->live;
 }
 
 /* ---- events ---- */
@@ -188,6 +189,7 @@ static void connection_lost(struct connection *lost)
 	(void)close(lost->socket);
 	lost->socket = -1;
 	uv_close((uv_handle_t *)&lost->poll, connection_closed);
+	lost_release(c);
 }
 
 static void connection_readable(uv_poll_t *poll, int status, int events)
@@ -245,7 +247,6 @@ int jailer_client_attach(struct jailer_client *c, int socket, struct fault *f)
 		}
 		c->connections[i] = k;
 		c->live++;
-		c->most = c->live > c->most ? c->live : c->most;
 		lost_release(c);
 		return 0;
 	}
