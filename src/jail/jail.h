@@ -126,9 +126,8 @@ struct jail_backend {
 	/* The listener of a fetch jail in parts, or -1; stays the parts'. */
 	int (*listener)(const struct jail_parts *parts);
 	/* In a helper, or the supervisor for what another left behind; kills what is still in it.
-	 * Idempotent. `address`: what the slot had, 0 none. */
-	int (*destroy)(const struct jail_plan *plan, unsigned slot, uint32_t address,
-		struct fault *f);
+	 * Idempotent. */
+	int (*destroy)(const struct jail_plan *plan, unsigned slot, struct fault *f);
 	/* Kernel objects of slots that exist now, whoever made them; for doctor. */
 	unsigned (*count)(const struct jail_plan *plan);
 };

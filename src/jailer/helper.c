@@ -39,7 +39,7 @@ static void job_do(const struct jail_plan *plan, struct helper_done *done, struc
 		.probe = done->job.probe != 0};
 	int did = done->job.type == HELPER_CREATE
 			  ? jail_backend->create(plan, done->job.slot, &order, parts, &f)
-			  : jail_backend->destroy(plan, done->job.slot, done->job.address, &f);
+			  : jail_backend->destroy(plan, done->job.slot, &f);
 	done->failed = did < 0;
 	done->full = f.kind == FAULT_FULL;
 	done->taken = strcmp(f.code, "address_taken") == 0;

@@ -21,19 +21,16 @@ struct net_setup {
 };
 
 struct net_link_want {
-	unsigned slot;
 	int netns; /* the jail's net namespace, without links yet */
 	uint32_t address;
 	bool probe; /* ask the network first whether somebody else has it */
 };
 
-/* Makes it, and eth0 of the namespace is up with address and routes. FAULT_BUSY with the code
+/* Makes it, and eth0 of the namespace is up with address and routes. It goes with the namespace; the
+ * kernel does that soon after the last process and descriptor, some 40 ms. One that is still going
+ * when its address is wanted again is taken away first. FAULT_BUSY with the code
  * address_taken: another host answered for it. */
 int net_link_make(const struct net_setup *net, const struct net_link_want *want, struct fault *f);
-/* Takes away what is left of it on the host; idempotent. `address` 0: it had none. */
-int net_link_remove(
-	const struct net_setup *net, unsigned slot, uint32_t address, struct fault *f);
-
 /* Removes all that was made on the host, where the file says that something was. */
 int net_host_clear(const struct net_setup *net, struct fault *f);
 /* "ok|warn|fail\tname\twhat\n" lines on what is changed on the host at the moment. */

@@ -84,7 +84,7 @@ int node_seed(struct node *n, struct fault *f)
 			(void)close(parts.fd[i]);
 	}
 	(void)munmap(end, sizeof(*end));
-	if (jail_backend->destroy(&n->plan, seed_slot(n), 0, ran < 0 ? NULL : f) < 0)
+	if (jail_backend->destroy(&n->plan, seed_slot(n), ran < 0 ? NULL : f) < 0)
 		return -1;
 	return ran;
 }

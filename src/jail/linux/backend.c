@@ -84,7 +84,7 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 			(void)close(parts.fd[i]);
 	}
 	say(report, "ok", "namespaces", "user, mount, net, pid, ipc, uts, cgroup");
-	int gone = slot_destroy(plan, slot, 0, f);
+	int gone = slot_destroy(plan, slot, f);
 	if (!others && linux_cgroups.version != 0)
 		cgroup_finish(&linux_cgroups);
 	if (plan->net != NULL && plan->net->pools->count > 0) {

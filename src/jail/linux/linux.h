@@ -62,7 +62,7 @@ int slot_create(const struct jail_plan *plan, unsigned slot, const struct jail_o
 /* Sets parts->mark from the slot as it is made. */
 int slot_mark(struct jail_parts *parts);
 bool slot_recycle(const struct jail_plan *plan, const struct jail_parts *parts);
-int slot_destroy(const struct jail_plan *plan, unsigned slot, uint32_t address, struct fault *f);
+int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f);
 
 pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
 	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,

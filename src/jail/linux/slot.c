@@ -187,18 +187,10 @@ static int link_up(void *thing, struct fault *f)
 	struct making *m = thing;
 	if (m->kind != JAIL_EXEC_NET)
 		return 0;
-	const struct net_link_want want = {.slot = m->slot,
-		.netns = m->parts->fd[PART_NET],
+	const struct net_link_want want = {.netns = m->parts->fd[PART_NET],
 		.address = m->order->address,
 		.probe = m->order->probe};
 	return net_link_make(m->plan->net, &want, f);
-}
-
-static void link_down(void *thing)
-{
-	struct making *m = thing;
-	if (m->kind == JAIL_EXEC_NET)
-		(void)net_link_remove(m->plan->net, m->slot, m->order->address, NULL);
 }
 
 static int root_up(void *thing, struct fault *f)
@@ -242,7 +234,7 @@ static const struct step slot_steps[] = {
 	{"descriptors", nothing_up, parts_down},
 	{"cgroup", groups_up, groups_down},
 	{"namespaces", spaces_up, NULL},
-	{"link", link_up, link_down},
+	{"link", link_up, NULL}, /* it goes with the net namespace */
 	{"root", root_up, NULL},
 };
 
@@ -262,10 +254,8 @@ int slot_create(const struct jail_plan *plan, unsigned slot, const struct jail_o
 	return made < 0 ? fault_wrap(f, "jail slot %u", slot) : 0;
 }
 
-int slot_destroy(const struct jail_plan *plan, unsigned slot, uint32_t address, struct fault *f)
+int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f)
 {
-	/* What still runs in it first: a link must not go to the next while this one sends. */
-	if (linux_cgroups.version != 0 && cgroup_unmake(&linux_cgroups, slot, f) < 0)
-		return -1;
-	return plan->net != NULL ? net_link_remove(plan->net, slot, address, f) : 0;
+	(void)plan;
+	return linux_cgroups.version == 0 ? 0 : cgroup_unmake(&linux_cgroups, slot, f);
 }

@@ -97,7 +97,7 @@ static int probe_links(struct rtnl *r, const struct net_setup *net, int netns, c
 	static const uint8_t macs[3][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 3}};
 	struct rtnl_link link;
 	char name[HOST_NAME];
-	host_link_name(net->instance, 0, name);
+	host_link_name(net->instance, 1, name);
 	const struct rtnl_peer peer = {.name = "eth0", .netns = netns, .mac = macs[1]};
 	const struct rtnl_peer other = {.name = "eth1", .netns = netns, .mac = macs[2]};
 	*step = "bridge";

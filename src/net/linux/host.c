@@ -34,14 +34,14 @@ struct switched {
 void host_link_prefix(const char *instance, char prefix[HOST_NAME])
 {
 	const char *dash = strchr(instance, '-');
-	(void)snprintf(prefix, HOST_NAME, "s%.8sv", dash != NULL ? dash + 1 : instance);
+	(void)snprintf(prefix, HOST_NAME, "s%.6s", dash != NULL ? dash + 1 : instance);
 }
 
-void host_link_name(const char *instance, unsigned slot, char name[HOST_NAME])
+void host_link_name(const char *instance, uint32_t address, char name[HOST_NAME])
 {
 	char prefix[HOST_NAME];
 	host_link_prefix(instance, prefix);
-	(void)snprintf(name, HOST_NAME, "%.10s%u", prefix, slot % 100000);
+	(void)snprintf(name, HOST_NAME, "%.7s%08x", prefix, address);
 }
 
 void host_mac(uint32_t address, uint8_t mac[6])

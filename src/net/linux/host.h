@@ -17,8 +17,9 @@ struct host_addresses {
 /* Makes what is missing, once for each process and version of the pools. */
 int host_ready(const struct net_setup *net, struct fault *f);
 int host_addresses(struct rtnl *r, struct host_addresses *out);
-/* The name of the host's end of a slot's link, and what such names begin with. */
-void host_link_name(const char *instance, unsigned slot, char name[HOST_NAME]);
+/* The name of the host's end of the link that has an address, and what such names begin with. Being
+ * named for the address, the kernel lets no two links have one. */
+void host_link_name(const char *instance, uint32_t address, char name[HOST_NAME]);
 void host_link_prefix(const char *instance, char prefix[HOST_NAME]);
 /* One hardware address for each address: tables of neighbours stay true when it moves on. */
 void host_mac(uint32_t address, uint8_t mac[6]);

@@ -53,11 +53,15 @@ static int veth_make(struct making *m, const struct rtnl_peer *peer, struct faul
 {
 	defer_buf struct buf text = {0};
 	/* What a jail may send is said before it can. */
-	rules_put_link(&text, m->net->instance, m->name, m->want->address, true);
+	rules_put_link(&text, m->net->instance, m->name, m->want->address);
 	defer_close int lock = host_lock(m->net);
 	if (rules_load(text.data, f) < 0)
 		return -1;
-	if (rtnl_veth_add(&m->out, m->name, peer) < 0)
+	/* One that is going with its net namespace may as well go at once. */
+	int made = rtnl_veth_add(&m->out, m->name, peer);
+	if (made < 0 && errno == EEXIST && rtnl_link_delete(&m->out, m->name) == 0)
+		made = rtnl_veth_add(&m->out, m->name, peer);
+	if (made < 0)
 		return failed(m, "make a link", f);
 	host_ipv6_off(m->name);
 	if (rtnl_port_up(&m->out, m->name, m->parent.index) < 0)
@@ -65,7 +69,7 @@ static int veth_make(struct making *m, const struct rtnl_peer *peer, struct faul
 	return 0;
 }
 
-/* The one that had this address, and so this hardware address, may still be going. */
+/* One that had this address, and so this hardware address, may still be going. */
 static int macvlan_make(struct making *m, const struct rtnl_peer *peer, struct fault *f)
 {
 	for (int i = 0; i < BUSY_TRIES; i++) {
@@ -211,7 +215,7 @@ int net_link_make(const struct net_setup *net, const struct net_link_want *want,
 		return fault_set(f, FAULT_BUSY, 0, "the address is in no pool any more");
 	if (host_ready(net, f) < 0)
 		return -1;
-	host_link_name(net->instance, want->slot, m.name);
+	host_link_name(net->instance, want->address, m.name);
 	host_mac(want->address, m.mac);
 	defer_close int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	m.home = home;
@@ -220,30 +224,5 @@ int net_link_make(const struct net_setup *net, const struct net_link_want *want,
 	int made = parent_find(&m, f) < 0 ? -1 : making_run(&m, f);
 	rtnl_close(&m.in);
 	rtnl_close(&m.out);
-	if (made < 0)
-		(void)net_link_remove(net, want->slot, want->address, NULL);
 	return made;
-}
-
-int net_link_remove(const struct net_setup *net, unsigned slot, uint32_t address, struct fault *f)
-{
-	struct rtnl r;
-	char name[HOST_NAME];
-	defer_buf struct buf text = {0};
-	if (address == 0)
-		return 0;
-	host_link_name(net->instance, slot, name);
-	if (rtnl_open(&r) < 0)
-		return fault_set(f, FAULT_PLATFORM, errno, "rtnetlink");
-	const int gone = rtnl_link_delete(&r, name);
-	const int error = errno;
-	rtnl_close(&r);
-	if (gone < 0)
-		return fault_set(f, FAULT_PLATFORM, error, "remove the link %s", name);
-	defer_close int lock = host_lock(net);
-	/* The table is gone where everything was cleared meanwhile. */
-	if (net->record != NULL && access(net->record, F_OK) < 0)
-		return 0;
-	rules_put_link(&text, net->instance, name, address, false);
-	return rules_load(text.data, f);
 }

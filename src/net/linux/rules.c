@@ -159,16 +159,11 @@ void rules_put_removal(struct buf *out, const char *table)
 	buf_printf(out, "add table ip %s\ndelete table ip %s\n", table, table);
 }
 
-void rules_put_link(
-	struct buf *out, const char *table, const char *link, uint32_t address, bool present)
+void rules_put_link(struct buf *out, const char *table, const char *link, uint32_t address)
 {
 	char text[IP4_TEXT];
-	const char *ip4 = ip4_text(address, text);
-	/* Adding first makes deleting one that is not there no error. */
-	buf_printf(out, "add element bridge %s links { \"%s\" . %s }\n", table, link, ip4);
-	if (!present)
-		buf_printf(out, "delete element bridge %s links { \"%s\" . %s }\n", table, link,
-			ip4);
+	buf_printf(out, "add element bridge %s links { \"%s\" . %s }\n", table, link,
+		ip4_text(address, text));
 }
 
 void rules_put_inside(struct buf *out, const struct net_pool *pool, uint32_t address,

@@ -29,9 +29,9 @@ struct rules_host {
 void rules_put_host(struct buf *out, const struct net_pools *pools, const struct rules_host *host);
 /* Takes both tables away, also where there are none. */
 void rules_put_removal(struct buf *out, const char *table);
-/* For one jail's link in the host's bridge table. */
-void rules_put_link(
-	struct buf *out, const char *table, const char *link, uint32_t address, bool present);
+/* What a link may send from, in the host's bridge table. It stays there: links are named for their
+ * addresses, and taking it out would wait for a grace period of the kernel's, 12 ms. */
+void rules_put_link(struct buf *out, const char *table, const char *link, uint32_t address);
 /* The netdev table for the link `eth0` of one jail. */
 void rules_put_inside(struct buf *out, const struct net_pool *pool, uint32_t address,
 	const uint32_t *own, size_t own_count);
