@@ -22,7 +22,8 @@ int ips_allowed(const struct api *api, const char *pool, struct fault *f)
 	const struct config *c = api->setup.config;
 	if (c->pools_count == 0)
 		return fault_code(f, FAULT_FORBIDDEN, "no_network",
-			"this server gives jails no addresses; add a pool to its configuration, such as "
+			"this server gives jails no addresses; add a pool to its configuration, "
+			"such as "
 			"\"network\": {\"ip4\": {\"start_addr\": \"10.77.0.2\", \"end_addr\": "
 			"\"10.77.0.254\", \"mask\": \"255.255.255.0\", \"dns\": [\"9.9.9.9\"]}}");
 	if (api->setup.leases == NULL)
@@ -98,8 +99,7 @@ static bool listed(const struct listing *l, const struct lease_view *view)
 /* The next address that the listing shows. */
 static bool next(const struct api *api, struct listing *l, struct lease_view *view)
 {
-	while (api->setup.leases != NULL &&
-		lease_next(api->setup.leases, l->pool, l->from, view)) {
+	while (api->setup.leases != NULL && lease_next(api->setup.leases, l->pool, l->from, view)) {
 		l->from = view->address + 1;
 		if (listed(l, view))
 			return true;
@@ -142,8 +142,8 @@ void ips_get(struct api *api, struct http_exchange *x)
 	if (more)
 		link_add(x, &l, last);
 	if (l.state != STATE_ALL)
-		list = json_pack("{s:o}", l.state == STATE_AVAILABLE ? "available" : "unavailable",
-			list);
+		list = json_pack(
+			"{s:o}", l.state == STATE_AVAILABLE ? "available" : "unavailable", list);
 	listing_finish(&l);
 	json_respond(x, 200, list);
 }

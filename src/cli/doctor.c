@@ -148,9 +148,10 @@ int cli_doctor(const struct cli *cli)
 	say(&t, "ok", "state", n.state);
 	say(&t, prepared ? "ok" : "warn", "prepared",
 		prepared ? n.go_version : "not yet: run sky-island -i, or start the server");
-	n.plan.limits[JAIL_EXEC] = n.plan.limits[JAIL_EXEC_NET] = (struct jail_limits){.memory = n.config.exec.memory,
-		.pids = n.config.exec.pids,
-		.tmp = n.config.exec.tmp};
+	n.plan.limits[JAIL_EXEC] = n.plan.limits[JAIL_EXEC_NET] =
+		(struct jail_limits){.memory = n.config.exec.memory,
+			.pids = n.config.exec.pids,
+			.tmp = n.config.exec.tmp};
 	n.plan.uid_base = n.user_mode ? 1000 : n.config.uid_base;
 	pools_say(&t, &n);
 	bool running = is_running(&n);

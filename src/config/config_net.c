@@ -210,6 +210,18 @@ static void pools_compare(
 			a->name, b->name);
 }
 
+/* The gateway of one must not be handed out by another. */
+static void gateways_compare(
+	struct reading *r, const struct config_pool *a, const struct config_pool *b)
+{
+	const uint32_t gateway = ip4_number(a->gateway);
+	if (gateway >= ip4_number(b->start_addr) && gateway <= ip4_number(b->end_addr))
+		field_complain(r, "network.ip4",
+			"the pool \"%s\" holds %s, the gateway of the pool \"%s\", allowed: "
+			"addresses that are no pool's gateway",
+			b->name, a->gateway, a->name);
+}
+
 static bool pools_read(struct reading *r, const struct field *field, const char *path,
 	const json_t *value, void *at)
 {
@@ -229,6 +241,10 @@ static bool pools_read(struct reading *r, const struct field *field, const char 
 	for (size_t i = 0; i < c->pools_count; i++)
 		for (size_t j = 0; j < i; j++)
 			pools_compare(r, &c->pools[j], &c->pools[i]);
+	for (size_t i = 0; i < c->pools_count; i++)
+		for (size_t j = 0; j < c->pools_count; j++)
+			if (i != j)
+				gateways_compare(r, &c->pools[i], &c->pools[j]);
 	return true;
 }
 

@@ -103,8 +103,7 @@ static void called(void *ctx, const struct pool_result *result)
 static void jail_next(struct invocation *i, struct artifact *artifact)
 {
 	struct buf rest = {0};
-	struct pool_request request = {
-		.flags = i->request.json ? FRAME_CALL_JSON : 0U,
+	struct pool_request request = {.flags = i->request.json ? FRAME_CALL_JSON : 0U,
 		.name = "",
 		.rest = &rest,
 		.ip4 = i->request.ip4};

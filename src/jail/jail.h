@@ -25,13 +25,13 @@
 #include <sys/types.h>
 
 enum jail_kind {
-	JAIL_EXEC,  /* one call: the artifact given by descriptor; no network, no other processes */
+	JAIL_EXEC, /* one call: the artifact given by descriptor; no network, no other processes */
 	JAIL_EXEC_NET, /* the same with a link and an address of its own */
-	JAIL_BUILD, /* the tool's `build`: toolchain, a source tree read-only, the shared build
-		       cache under an overlay */
-	JAIL_FETCH, /* the tool's `fetch`: toolchain, a loopback listener as the only way out */
-	JAIL_SEED,  /* the tool's `seed`: as BUILD, but the shared build cache itself, to be filled;
-		       only at preparation */
+	JAIL_BUILD,    /* the tool's `build`: toolchain, a source tree read-only, the shared build
+			  cache under an overlay */
+	JAIL_FETCH,    /* the tool's `fetch`: toolchain, a loopback listener as the only way out */
+	JAIL_SEED, /* the tool's `seed`: as BUILD, but the shared build cache itself, to be filled;
+		      only at preparation */
 	JAIL_KINDS,
 };
 

@@ -23,7 +23,7 @@ struct addresses {
 struct connection {
 	uv_poll_t poll;
 	struct jailer_client *client;
-	int socket; /* -1: this place is empty */
+	int socket;           /* -1: this place is empty */
 	struct addresses out; /* not yet released */
 };
 
@@ -124,7 +124,8 @@ static void address_released(struct jailer_client *c, uint32_t address)
 }
 
 /* The supervisor clears a dead jailer's slots before it sends the socket of another, which may come
- * before we see that the old one is gone: once none is missing, nothing is left of what they ran. */
+ * before we see that the old one is gone: once none is missing, nothing is left of what they ran.
+ */
 static void lost_release(struct jailer_client *c)
 {
 	if (c->live < c->whole)

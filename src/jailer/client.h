@@ -31,8 +31,8 @@ int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum j
 int jailer_client_start_net(struct jailer_client *c, struct jailer_handle *h, uint32_t address,
 	bool probe, const int fds[JAILER_START_FDS], struct fault *f);
 /* Who is told when nothing is left of a jail that was started with an address: after its event, or
- * once a lost jailer's slots were cleared. Once for each start that succeeded. Called once all jailers are
- * attached: as many are there again when none is lost. */
+ * once a lost jailer's slots were cleared. Once for each start that succeeded. Called once all
+ * jailers are attached: as many are there again when none is lost. */
 void jailer_client_on_released(
 	struct jailer_client *c, void (*released)(void *ctx, uint32_t address), void *ctx);
 /* Ends a jail; its event comes all the same. */

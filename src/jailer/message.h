@@ -22,9 +22,9 @@ enum jailer_request_type { JAILER_START = 1, JAILER_KILL };
 
 struct jailer_request {
 	uint32_t type;
-	uint32_t kind;   /* enum jail_kind */
-	uint64_t id;     /* the server's own, never used twice */
-	uint64_t source; /* BUILD: number of a source tree, 0 none */
+	uint32_t kind;    /* enum jail_kind */
+	uint64_t id;      /* the server's own, never used twice */
+	uint64_t source;  /* BUILD: number of a source tree, 0 none */
 	uint32_t address; /* EXEC_NET: of a pool that the jailer knows, and free */
 	uint32_t probe;   /* EXEC_NET: ask first whether another host has it */
 };

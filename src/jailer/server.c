@@ -103,8 +103,8 @@ static void released_send(struct jailer *j, uint32_t address)
 }
 
 static const struct failure killed_early = {.why = "killed before it started"};
-static const struct failure address_in_use = {.taken = JAILER_TAKEN_BY_JAIL,
-	.why = "the address is in no pool, or a jail has it"};
+static const struct failure address_in_use = {
+	.taken = JAILER_TAKEN_BY_JAIL, .why = "the address is in no pool, or a jail has it"};
 
 /* It never came to a slot. */
 static void refused_send(
@@ -147,8 +147,8 @@ static void job_add(struct jailer *j, const struct slot *slot, enum helper_job_t
 }
 
 /* For a request, or (NULL) for stock. False: another slot has its address. */
-static bool slot_make(
-	struct jailer *j, struct slot *slot, enum jail_kind kind, const struct jailer_request *request)
+static bool slot_make(struct jailer *j, struct slot *slot, enum jail_kind kind,
+	const struct jailer_request *request)
 {
 	const unsigned n = number(j, slot);
 	const uint32_t address = request != NULL ? request->address : 0;

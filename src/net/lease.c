@@ -258,8 +258,7 @@ int lease_set(struct leases *l, uint32_t address, bool available, struct fault *
 	return 0;
 }
 
-bool lease_next(
-	const struct leases *l, const char *pool, uint32_t from, struct lease_view *out)
+bool lease_next(const struct leases *l, const char *pool, uint32_t from, struct lease_view *out)
 {
 	const struct range *best = NULL;
 	uint32_t address = 0;

@@ -36,8 +36,7 @@ void leases_destroy(struct leases *leases);
 void lease_reload(struct leases *leases, const struct net_pools *pools);
 /* An address of the pool of that name ("": the first). FAULT_INPUT: there is no such pool, the
  * names are told; FAULT_BUSY, no_address: none is free. */
-int lease_take(
-	struct leases *leases, const char *pool, struct lease_grant *out, struct fault *f);
+int lease_take(struct leases *leases, const char *pool, struct lease_grant *out, struct fault *f);
 /* Says which jail has it; the name is copied. */
 void lease_hold(struct leases *leases, uint32_t address, const char *holder);
 /* It worked: nobody else has that address, and for a while nobody needs to ask. */

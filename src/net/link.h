@@ -26,9 +26,9 @@ struct net_link_want {
 	bool probe; /* ask the network first whether somebody else has it */
 };
 
-/* Makes it, and eth0 of the namespace is up with address and routes. It goes with the namespace; the
- * kernel does that soon after the last process and descriptor, some 40 ms. One that is still going
- * when its address is wanted again is taken away first. FAULT_BUSY with the code
+/* Makes it, and eth0 of the namespace is up with address and routes. It goes with the namespace;
+ * the kernel does that soon after the last process and descriptor, some 40 ms. One that is still
+ * going when its address is wanted again is taken away first. FAULT_BUSY with the code
  * address_taken: another host answered for it. */
 int net_link_make(const struct net_setup *net, const struct net_link_want *want, struct fault *f);
 /* Removes all that was made on the host, where the file says that something was. */
@@ -41,5 +41,5 @@ void net_host_probe(const struct net_setup *net, struct buf *report);
 
 /* Whether the pools fit the host: what they must not hold is a fault (FAULT_INPUT); lines of advice
  * go to *warnings. */
-int net_host_check(const struct net_pools *pools, const char *instance, struct buf *warnings,
-	struct fault *f);
+int net_host_check(
+	const struct net_pools *pools, const char *instance, struct buf *warnings, struct fault *f);

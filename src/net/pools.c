@@ -46,8 +46,8 @@ void pools_copy(struct net_pools *to, const struct net_pools *shared)
 		before = __atomic_load_n(&shared->version, __ATOMIC_ACQUIRE);
 		memcpy(to, shared, sizeof(*to));
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	} while ((before & 1) != 0 ||
-		 before != __atomic_load_n(&shared->version, __ATOMIC_ACQUIRE));
+	} while (
+		(before & 1) != 0 || before != __atomic_load_n(&shared->version, __ATOMIC_ACQUIRE));
 	to->version = before;
 }
 

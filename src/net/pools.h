@@ -11,7 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { POOLS_COUNT_MAX = 64, POOLS_NAME = 33, POOLS_DNS_MAX = 3, POOLS_OPEN_MAX = 16, IP4_TEXT = 16 };
+enum {
+	POOLS_COUNT_MAX = 64,
+	POOLS_NAME = 33,
+	POOLS_DNS_MAX = 3,
+	POOLS_OPEN_MAX = 16,
+	IP4_TEXT = 16
+};
 
 struct net_network {
 	uint32_t address, mask;

@@ -66,6 +66,8 @@ void node_pools_read(const struct config *c, struct net_pools *out);
 /* Puts them where all processes see them, and checks them against the host. In user mode jails get
  * no addresses. */
 int node_pools(struct node *n, struct buf *warnings, struct fault *f);
+/* In the server, which must not be able to change what jailers go by: a copy of its own instead. */
+void node_pools_leave(struct node *n);
 
 /* supervisor.c: runs until told to stop; the exit status. `ready_fd` gets a byte when calls are
  * served (-1: nobody waits). */

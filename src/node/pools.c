@@ -34,8 +34,8 @@ int node_pools(struct node *n, struct buf *warnings, struct fault *f)
 {
 	struct net_pools pools;
 	node_pools_read(&n->config, &pools);
-	n->pools = mmap(NULL, sizeof(*n->pools), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		-1, 0);
+	n->pools = mmap(
+		NULL, sizeof(*n->pools), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (n->pools == MAP_FAILED)
 		return fault_set(f, FAULT_PLATFORM, errno, "mmap");
 	pools_publish(n->pools, &pools);
@@ -49,4 +49,15 @@ int node_pools(struct node *n, struct buf *warnings, struct fault *f)
 		.instance = n->instance, .record = node_path(n, "run/network"), .pools = n->pools};
 	n->plan.net = &n->net;
 	return pools.count == 0 ? 0 : net_host_check(n->pools, n->instance, warnings, f);
+}
+
+void node_pools_leave(struct node *n)
+{
+	if (n->pools == NULL)
+		return;
+	struct net_pools *own = mem_alloc(sizeof(*own));
+	pools_copy(own, n->pools);
+	(void)munmap(n->pools, sizeof(*n->pools));
+	n->pools = own;
+	n->net.pools = own;
 }

@@ -249,6 +249,7 @@ int server_run(struct node *n, int control, const int *jailers, unsigned count)
 	struct fault f = {0};
 	log_set_role("server");
 	journal_close(&n->journal); /* the jailers' and the supervisor's */
+	node_pools_leave(n);
 	if (server_open(&s, jailers, count, &f) < 0) {
 		log_error("%s", f.text);
 		return 1;

@@ -4,8 +4,8 @@
  * pool: hands out execution jails in which a program (an artifact) is started, initialised and
  * waiting, makes one where none waits, and refills behind the request. Each jail serves one call
  * and is thrown away. A jail with an address is made for its call: none is kept waiting, so that
- * whoever is told that no address is free knows that calls hold them all. A call's end is told apart here: what the function did (pool_outcome) from
- * what we failed to do (a fault).
+ * whoever is told that no address is free knows that calls hold them all. A call's end is told
+ * apart here: what the function did (pool_outcome) from what we failed to do (a fault).
  */
 
 #include "base/buf.h"
@@ -60,10 +60,10 @@ struct pool_program {
 
 struct pool_limits {
 	uint64_t exec_ms, init_ms;
-	size_t output_max;    /* stdout and stderr, each */
-	unsigned waiting_max; /* over all programs; the least recently used goes first */
-	unsigned running_max; /* calls at once; beyond: FAULT_LIMITED */
-	uint64_t idle_ms;     /* a jail waits no longer than this */
+	size_t output_max;     /* stdout and stderr, each */
+	unsigned waiting_max;  /* over all programs; the least recently used goes first */
+	unsigned running_max;  /* calls at once; beyond: FAULT_LIMITED */
+	uint64_t idle_ms;      /* a jail waits no longer than this */
 	struct leases *leases; /* NULL: no call gets an address */
 };
 

@@ -299,9 +299,8 @@ static void run_event(struct jailer_handle *handle, const struct jailer_event *e
 	(void)fd;
 	if (event->type == JAILER_STARTED)
 		return;
-	if (run->call != NULL && event->type == JAILER_FAILED &&
-		event->taken != JAILER_TAKEN_NOT && run->forced == POOL_VALUE &&
-		pool_on_taken(run, (enum jailer_taken)event->taken))
+	if (run->call != NULL && event->type == JAILER_FAILED && event->taken != JAILER_TAKEN_NOT &&
+		run->forced == POOL_VALUE && pool_on_taken(run, (enum jailer_taken)event->taken))
 		log_debug("a call goes on with another address");
 	else if (run->call != NULL)
 		end_tell(run, event);
@@ -362,8 +361,7 @@ static int jail_start(struct pool *pool, struct pool_run *run, const struct leas
 	const int fds[JAILER_START_FDS], struct fault *f)
 {
 	if (grant == NULL)
-		return jailer_client_start(
-			pool_jailers(pool), &run->handle, JAIL_EXEC, 0, fds, f);
+		return jailer_client_start(pool_jailers(pool), &run->handle, JAIL_EXEC, 0, fds, f);
 	run->address = grant->address;
 	return jailer_client_start_net(
 		pool_jailers(pool), &run->handle, grant->address, grant->probe, fds, f);

@@ -35,7 +35,7 @@ struct pool_run {
 	enum run_state state;
 	enum pool_outcome forced; /* why we killed it, once we did; else POOL_VALUE */
 	uint64_t waiting_since_ns;
-	uint32_t address; /* 0: none */
+	uint32_t address;      /* 0: none */
 	int control, out, err; /* our ends */
 	uv_poll_t control_poll, out_poll, err_poll;
 	uv_timer_t timer;

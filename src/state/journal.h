@@ -15,8 +15,8 @@
 enum journal_state { JOURNAL_FREE, JOURNAL_MADE };
 
 struct journal_entry {
-	uint32_t state; /* enum journal_state */
-	int32_t pid;    /* the jail's first process, 0 before it runs */
+	uint32_t state;   /* enum journal_state */
+	int32_t pid;      /* the jail's first process, 0 before it runs */
 	uint32_t address; /* it has, or is about to get; 0: none */
 };
 

@@ -20,8 +20,7 @@ static uint32_t ip4(const char *text)
 	return address;
 }
 
-static void pool_add(
-	struct net_pools *pools, const char *name, const char *first, const char *last)
+static void pool_add(struct net_pools *pools, const char *name, const char *first, const char *last)
 {
 	struct net_pool *pool = &pools->pool[pools->count++];
 	strcpy(pool->name, name);

@@ -1,9 +1,9 @@
 /*
  * landlock: a second wall behind the mounts, for execution jails: files are written below /tmp and
- * to the devices, and that is all; no TCP where it has no address; no abstract sockets or signals out of the jail. Made
- * once for a slot, in its namespaces; entering it is one system call. Where the kernel has none, or
- * an older one, what it lacks is left out: the namespaces and the filter stand by themselves.
- * landlock(7).
+ * to the devices, and that is all; no TCP where it has no address; no abstract sockets or signals
+ * out of the jail. Made once for a slot, in its namespaces; entering it is one system call. Where
+ * the kernel has none, or an older one, what it lacks is left out: the namespaces and the filter
+ * stand by themselves. landlock(7).
  */
 
 #include "jail/linux/linux.h"

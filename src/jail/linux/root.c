@@ -136,8 +136,8 @@ static int tmp_mount(const struct jail_limits *limits, unsigned long flags)
 	return mount("tmpfs", "tmp", "tmpfs", flags | MS_NOSUID | MS_NODEV | MS_NOATIME, options);
 }
 
-/* The pool's resolvers, in a file of a file system of its own that only this mount keeps alive: read
- * only, and nothing of it on the host. */
+/* The pool's resolvers, in a file of a file system of its own that only this mount keeps alive:
+ * read only, and nothing of it on the host. */
 static int resolvers_bind(const struct jail_plan *plan, uint32_t address)
 {
 	static const struct jail_limits small = {.tmp = 65536};
@@ -152,8 +152,7 @@ static int resolvers_bind(const struct jail_plan *plan, uint32_t address)
 	}
 	if (tmp_mount(&small, MS_NOEXEC) < 0)
 		return -1;
-	defer_close int fd =
-		open("tmp/resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	defer_close int fd = open("tmp/resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
 	if (fd < 0 || write(fd, text, len) != (ssize_t)len ||
 		bind_to("tmp/resolv.conf", "etc/resolv.conf",
 			MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC) < 0)

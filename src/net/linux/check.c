@@ -35,6 +35,15 @@ static const char *link_name(const struct checking *c, int index)
 	return "?";
 }
 
+static bool link_there(const struct checking *c, const char *name)
+{
+	for (size_t i = 0; i < c->links_count; i++) {
+		if (strcmp(c->links[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void complain(struct checking *c, const struct net_pool *pool, const char *field,
 	const char *address, const char *link, const char *what)
 {
@@ -56,6 +65,8 @@ static void pool_compare(
 	const bool near = ((address->address ^ pool->first) & narrower) == 0 && narrower != 0;
 	if (strcmp(link, c->instance) == 0)
 		return; /* our bridge, of a run that was killed */
+	if (pool->interface[0] != '\0' && !link_there(c, pool->interface))
+		return; /* another host's configuration: it starts, and only calls with ip4 fail */
 	if (address->address >= pool->first && address->address <= pool->last)
 		complain(c, pool, "start_addr", ip4, link, "a pool that does not hold it");
 	else if (pool->interface[0] == '\0' && near && address->address >> 24 != 127)
@@ -76,8 +87,8 @@ static void address_check(void *ctx, const struct rtnl_address *address)
 		pool_compare(c, &c->pools->pool[i], address);
 }
 
-int net_host_check(const struct net_pools *pools, const char *instance, struct buf *warnings,
-	struct fault *f)
+int net_host_check(
+	const struct net_pools *pools, const char *instance, struct buf *warnings, struct fault *f)
 {
 	struct checking c = {
 		.pools = pools, .instance = instance, .warnings = warnings, .fault = f};
@@ -94,7 +105,8 @@ int net_host_check(const struct net_pools *pools, const char *instance, struct b
 
 static int probe_links(struct rtnl *r, const struct net_setup *net, int netns, const char **step)
 {
-	static const uint8_t macs[3][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 3}};
+	static const uint8_t macs[3][6] = {
+		{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 3}};
 	struct rtnl_link link;
 	char name[HOST_NAME];
 	host_link_name(net->instance, 1, name);

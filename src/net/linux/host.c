@@ -249,8 +249,8 @@ static int rules_make(struct rtnl *r, const struct net_setup *net, const struct 
 	return rules_load(text.data, f);
 }
 
-static int host_make(struct rtnl *r, const struct net_setup *net, const struct net_pools *pools,
-	struct fault *f)
+static int host_make(
+	struct rtnl *r, const struct net_setup *net, const struct net_pools *pools, struct fault *f)
 {
 	struct switched switched;
 	const bool bridge = bridge_wanted(pools);
@@ -332,8 +332,10 @@ int net_host_clear(const struct net_setup *net, struct fault *f)
 		return 0;
 	defer_free char *lock = mem_printf("%s.lock", net->record);
 	if (record_read(net, &switched)) {
-		for (size_t i = 0; i < switched.count; i++)
-			(void)forwarding_set(switched.name[i], "0"); /* gone: nothing to undo */
+		/* Unless the host was made a router meanwhile; an interface that is gone has
+		 * nothing to undo. */
+		for (size_t i = 0; i < switched.count && !forwards("all"); i++)
+			(void)forwarding_set(switched.name[i], "0");
 		if (rtnl_open(&r) < 0)
 			return fault_set(f, FAULT_PLATFORM, errno, "rtnetlink");
 		const int cleared = links_clear(&r, net->instance);
@@ -358,8 +360,9 @@ void net_host_report(const struct net_setup *net, struct buf *report)
 		buf_puts(report, "ok\tnetwork\tnothing is changed on the host\n");
 		return;
 	}
-	buf_printf(report, "ok\tnetwork\tchanged on the host until stop: nftables tables bridge %s "
-			   "and ip %s",
+	buf_printf(report,
+		"ok\tnetwork\tchanged on the host until stop: nftables tables bridge %s "
+		"and ip %s",
 		net->instance, net->instance);
 	if (rtnl_open(&r) == 0) {
 		if (rtnl_link_get(&r, net->instance, &bridge) == 0)

@@ -6,7 +6,7 @@
 #include "net/linux/rtnl.h"
 #include "net/link.h"
 
-enum { HOST_NAME = 16, HOST_ADDRESSES_MAX = 64 };
+enum { HOST_NAME = 16, HOST_ADDRESSES_MAX = 256 };
 
 /* The host's IPv4 addresses but those of loopback. */
 struct host_addresses {

@@ -88,8 +88,7 @@ static int macvlan_make(struct making *m, const struct rtnl_peer *peer, struct f
  * are closed by a route. */
 static void settings_write(void)
 {
-	static const char *const settings[][2] = {
-		{"/proc/sys/net/ipv6/conf/all/disable_ipv6", "1"},
+	static const char *const settings[][2] = {{"/proc/sys/net/ipv6/conf/all/disable_ipv6", "1"},
 		{"/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"},
 		{"/proc/sys/net/ipv4/conf/all/rp_filter", "0"},
 		{"/proc/sys/net/ipv4/conf/default/rp_filter", "0"},
@@ -111,8 +110,8 @@ static bool opened(const struct net_pool *pool, const struct net_network *networ
 static int way_add(struct making *m, const struct net_network *to, int index)
 {
 	const struct net_network subnet = {m->pool.gateway & m->pool.mask, m->pool.mask};
-	return rtnl_route_add(&m->in, ip4_covers(&subnet, to) ? RTNL_LINK : RTNL_VIA, to, index,
-		m->pool.gateway);
+	return rtnl_route_add(
+		&m->in, ip4_covers(&subnet, to) ? RTNL_LINK : RTNL_VIA, to, index, m->pool.gateway);
 }
 
 /* What the rules drop is refused here already, so that a program is told at once. */
@@ -152,10 +151,10 @@ static int probe(struct making *m, int index, struct fault *f)
 	int answered = probe_ask(index, m->mac, m->want->address);
 	if (answered < 0)
 		return failed(m, "ask by ARP", f);
-	return answered == 0 ? 0
-			     : fault_code(f, FAULT_BUSY, "address_taken",
-				       "another host answers for %s",
-				       ip4_text(m->want->address, text));
+	return answered == 0
+		       ? 0
+		       : fault_code(f, FAULT_BUSY, "address_taken", "another host answers for %s",
+				 ip4_text(m->want->address, text));
 }
 
 /* The caller is in the jail's namespace. */
@@ -188,10 +187,8 @@ static void go_home(const struct making *m)
 
 static int making_run(struct making *m, struct fault *f)
 {
-	const struct rtnl_peer peer = {.name = "eth0",
-		.netns = m->want->netns,
-		.mac = m->mac,
-		.mtu = m->parent.mtu};
+	const struct rtnl_peer peer = {
+		.name = "eth0", .netns = m->want->netns, .mac = m->mac, .mtu = m->parent.mtu};
 	if (setns(m->want->netns, CLONE_NEWNET) < 0)
 		return failed(m, "enter a jail's net namespace", f);
 	settings_write();

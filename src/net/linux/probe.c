@@ -53,8 +53,8 @@ static int is_taken(const struct arp_packet *packet, const uint8_t mac[6], uint3
 	if (memcmp(packet->sender, &wanted, 4) == 0)
 		return 1;
 	const uint8_t nobody[4] = {0};
-	return packet->operation == htons(ARPOP_REQUEST) && memcmp(packet->sender, nobody, 4) == 0 &&
-	       memcmp(packet->target, &wanted, 4) == 0;
+	return packet->operation == htons(ARPOP_REQUEST) &&
+	       memcmp(packet->sender, nobody, 4) == 0 && memcmp(packet->target, &wanted, 4) == 0;
 }
 
 static int listen_for(int fd, const uint8_t mac[6], uint32_t address, int wait_ms)
@@ -74,11 +74,9 @@ static int listen_for(int fd, const uint8_t mac[6], uint32_t address, int wait_m
 
 int probe_ask(int link, const uint8_t mac[6], uint32_t address)
 {
-	defer_close int fd =
-		socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ARP));
-	struct sockaddr_ll here = {.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_ARP),
-		.sll_ifindex = link};
+	defer_close int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ARP));
+	struct sockaddr_ll here = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP), .sll_ifindex = link};
 	if (fd < 0 || bind(fd, (struct sockaddr *)&here, sizeof(here)) < 0)
 		return -1;
 	for (int i = 0; i < PROBES; i++) {

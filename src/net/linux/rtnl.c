@@ -48,8 +48,8 @@ static int ask(struct rtnl *r, struct nlmsghdr *request, mnl_cb_t each, void *ct
 			continue;
 		if (n < 0)
 			return -1;
-		more = mnl_cb_run(answer, (size_t)n, r->sequence,
-			mnl_socket_get_portid(r->socket), each, ctx);
+		more = mnl_cb_run(answer, (size_t)n, r->sequence, mnl_socket_get_portid(r->socket),
+			each, ctx);
 		if (more < 0)
 			return -1;
 	}

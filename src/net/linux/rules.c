@@ -28,8 +28,7 @@ static void put_closed(struct buf *out, const struct net_pool *pools, uint32_t c
 		buf_puts(out, ", ");
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		const struct net_network subnet = {
-			pools[i].gateway & pools[i].mask, pools[i].mask};
+		const struct net_network subnet = {pools[i].gateway & pools[i].mask, pools[i].mask};
 		put_network(out, &subnet);
 		buf_puts(out, ", ");
 	}
@@ -97,8 +96,7 @@ static void put_bridge_table(
 }
 
 /* Resolvers may be the host's own; nothing else of it is for jails. */
-static void put_input(
-	struct buf *out, const struct net_pools *pools, const struct rules_host *host)
+static void put_input(struct buf *out, const struct net_pools *pools, const struct rules_host *host)
 {
 	char rule[120];
 	(void)snprintf(rule, sizeof(rule), "add rule ip %s input iifname \"%s\"", host->table,
@@ -132,8 +130,8 @@ static void put_ip_table(
 			buf_printf(out, "add element ip %s jails { %s-%s }\n", t,
 				ip4_text(pool->first, low), ip4_text(pool->last, high));
 	}
-	buf_printf(out, "add rule ip %s leave ip saddr @jails oifname != \"%s\" masquerade\n", t,
-		b);
+	buf_printf(
+		out, "add rule ip %s leave ip saddr @jails oifname != \"%s\" masquerade\n", t, b);
 	buf_printf(out, "add rule ip %s forward iifname \"%s\" oifname \"%s\" drop\n", t, b, b);
 	buf_printf(out, "add rule ip %s forward iifname \"%s\" accept\n", t, b);
 	buf_printf(out,
@@ -142,8 +140,8 @@ static void put_ip_table(
 	buf_printf(out, "add rule ip %s forward oifname \"%s\" drop\n", t, b);
 	/* The host was no router before us, and becomes none for its neighbours. */
 	for (size_t i = 0; i < host->switched_count; i++)
-		buf_printf(out, "add rule ip %s forward iifname \"%s\" drop\n", t,
-			host->switched[i]);
+		buf_printf(
+			out, "add rule ip %s forward iifname \"%s\" drop\n", t, host->switched[i]);
 	put_input(out, pools, host);
 }
 
@@ -210,8 +208,8 @@ int rules_load(const char *text, struct fault *f)
 		loaded = nft_run_cmd_from_buffer(nft, text);
 	if (loaded != 0) {
 		const char *why = nft_ctx_get_error_buffer(nft);
-		(void)fault_set(f, FAULT_PLATFORM, 0, "nftables: %.*s", (int)strcspn(why, "\n"),
-			why);
+		(void)fault_set(
+			f, FAULT_PLATFORM, 0, "nftables: %.*s", (int)strcspn(why, "\n"), why);
 	}
 	nft_ctx_free(nft);
 	return loaded != 0 ? -1 : 0;
