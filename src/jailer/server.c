@@ -2,9 +2,9 @@
  * Theory of operation. The jailer owns a range of slots. A slot is free, being made or removed by a
  * helper, ready, or running one jail. Execution slots are kept in stock ahead of demand, since
  * every call's is alike; build and fetch slots, and those with an address, are made for their
- * request. The loop waits for four
- * things: requests of the server, answers of helpers, ends of children (signalfd), and room to
- * write events. Nothing in it blocks: what would is a helper's job.
+ * request. The loop waits for four things: requests of the server, answers of helpers, ends of
+ * children (signalfd), and room to write events. Nothing in it blocks: what would is a helper's
+ * job.
  */
 
 #include "jailer/server.h"
