@@ -47,47 +47,66 @@ static void listing_finish(struct listing *l)
 	free(l->pool);
 }
 
-static int paging_read(const struct http_exchange *x, struct listing *l, struct fault *f)
+static int pool_read(
+	const struct api *api, const struct http_exchange *x, struct listing *l, struct fault *f)
+{
+	l->pool = query_value(x, "pool");
+	if (l->pool == NULL || api->setup.leases == NULL)
+		return 0;
+	if (l->pool[0] == '\0')
+		return fault_code(f, FAULT_INPUT, "no_such_pool", "pool must be a pool's name");
+	return lease_pool_check(api->setup.leases, l->pool, f);
+}
+
+static int wanted_read(const struct http_exchange *x, struct listing *l, struct fault *f)
+{
+	defer_free char *state = query_value(x, "state");
+	if (state == NULL)
+		return 0;
+	if (strcmp(state, "available") == 0)
+		l->state = STATE_AVAILABLE;
+	else if (strcmp(state, "unavailable") == 0)
+		l->state = STATE_UNAVAILABLE;
+	else
+		return fault_code(f, FAULT_INPUT, "state_invalid",
+			"state must be \"available\" or \"unavailable\"");
+	return 0;
+}
+
+static int limit_read(const struct http_exchange *x, struct listing *l, struct fault *f)
 {
 	defer_free char *limit = query_value(x, "limit");
-	defer_free char *after = query_value(x, "after");
 	l->limit = PAGE;
-	if (limit != NULL) {
-		char *end;
-		const unsigned long number = strtoul(limit, &end, 10);
-		if (limit[0] < '0' || limit[0] > '9' || *end != '\0' || number < 1 || number > PAGE)
-			return fault_code(f, FAULT_INPUT, "limit_invalid",
-				"limit must be a whole number from 1 to %d", PAGE);
-		l->limit = (unsigned)number;
-	}
-	if (after != NULL && !ip4_parse(after, &l->from))
+	if (limit == NULL)
+		return 0;
+	const size_t digits = strspn(limit, "0123456789");
+	l->limit = digits < 5 ? (unsigned)atoi(limit) : 0;
+	if (digits == 0 || limit[digits] != '\0' || l->limit < 1 || l->limit > PAGE)
+		return fault_code(f, FAULT_INPUT, "limit_invalid",
+			"limit must be a whole number from 1 to %d", PAGE);
+	return 0;
+}
+
+static int after_read(const struct http_exchange *x, struct listing *l, struct fault *f)
+{
+	defer_free char *after = query_value(x, "after");
+	if (after == NULL)
+		return 0;
+	if (!ip4_parse(after, &l->from))
 		return fault_code(f, FAULT_INPUT, "after_invalid",
 			"after must be an IPv4 address, the last one of the page before");
-	if (after != NULL && l->from < UINT32_MAX)
-		l->from++;
+	l->from += l->from < UINT32_MAX;
 	return 0;
 }
 
 static int listing_read(
 	const struct api *api, const struct http_exchange *x, struct listing *l, struct fault *f)
 {
-	defer_free char *state = query_value(x, "state");
-	*l = (struct listing){.pool = query_value(x, "pool")};
-	if (l->pool != NULL && api->setup.leases != NULL &&
-		lease_pool_check(api->setup.leases, l->pool, f) < 0)
-		return -1;
-	if (l->pool != NULL && l->pool[0] == '\0') {
-		free(l->pool);
-		l->pool = NULL;
-	}
-	if (state != NULL && strcmp(state, "available") == 0)
-		l->state = STATE_AVAILABLE;
-	else if (state != NULL && strcmp(state, "unavailable") == 0)
-		l->state = STATE_UNAVAILABLE;
-	else if (state != NULL)
-		return fault_code(f, FAULT_INPUT, "state_invalid",
-			"state must be \"available\" or \"unavailable\"");
-	return paging_read(x, l, f);
+	*l = (struct listing){0};
+	return pool_read(api, x, l, f) < 0 || wanted_read(x, l, f) < 0 || limit_read(x, l, f) < 0 ||
+			       after_read(x, l, f) < 0
+		       ? -1
+		       : 0;
 }
 
 static bool listed(const struct listing *l, const struct lease_view *view)

@@ -15,16 +15,16 @@
 enum { JAILERS_MAX = 64, HANDLES_MAX = 1 << 16 };
 
 /* Addresses that jails were started with. */
-struct addresses {
-	uint32_t *list;
-	size_t count, cap;
+struct started {
+	uint32_t address;
+	struct started *next;
 };
 
 struct connection {
 	uv_poll_t poll;
 	struct jailer_client *client;
-	int socket;           /* -1: this place is empty */
-	struct addresses out; /* not yet released */
+	int socket;              /* -1: this place is empty */
+	struct started *started; /* not yet released */
 };
 
 /* A handle's place; its id is generation and place together, so that no id comes twice. */
@@ -41,8 +41,8 @@ struct jailer_client {
 	unsigned turn;
 	struct place *places;
 	uint32_t places_count, free_first, used;
-	unsigned live, whole;  /* connections now, and when none is missing */
-	struct addresses lost; /* of jailers that died, until their slots were cleared */
+	unsigned live, whole; /* connections now, and when none is missing */
+	struct started *lost; /* by jailers that died, until their slots were cleared */
 	void (*released)(void *ctx, uint32_t address);
 	void *released_ctx;
 };
@@ -95,26 +95,32 @@ static void place_give(struct jailer_client *c, struct place *p)
 
 /* ---- addresses ---- */
 
-static void address_add(struct addresses *a, uint32_t address)
+static void started_add(struct started **list, uint32_t address)
 {
-	if (a->count == a->cap) {
-		a->cap = a->cap == 0 ? 16 : a->cap * 2;
-		a->list = realloc(a->list, a->cap * sizeof(*a->list));
-		if (a->list == NULL)
-			abort();
-	}
-	a->list[a->count++] = address;
+	struct started *one = mem_alloc(sizeof(*one));
+	*one = (struct started){.address = address, .next = *list};
+	*list = one;
 }
 
-static bool address_drop(struct addresses *a, uint32_t address)
+static bool started_drop(struct started **list, uint32_t address)
 {
-	for (size_t i = 0; i < a->count; i++) {
-		if (a->list[i] != address)
-			continue;
-		a->list[i] = a->list[--a->count];
-		return true;
+	while (*list != NULL && (*list)->address != address)
+		list = &(*list)->next;
+	struct started *one = *list;
+	if (one == NULL)
+		return false;
+	*list = one->next;
+	free(one);
+	return true;
+}
+
+static void started_free(struct started *list)
+{
+	while (list != NULL) {
+		struct started *next = list->next;
+		free(list);
+		list = next;
 	}
-	return false;
 }
 
 static void address_released(struct jailer_client *c, uint32_t address)
@@ -130,8 +136,11 @@ static void lost_release(struct jailer_client *c)
 {
 	if (c->live < c->whole)
 		return;
-	while (c->lost.count > 0)
-		address_released(c, c->lost.list[--c->lost.count]);
+	while (c->lost != NULL) {
+		const uint32_t address = c->lost->address;
+		(void)started_drop(&c->lost, address);
+		address_released(c, address);
+	}
 }
 
 void jailer_client_on_released(
@@ -181,10 +190,11 @@ static void connection_lost(struct connection *lost)
 			event_deliver(c, &event, -1);
 		}
 	}
-	for (size_t i = 0; i < lost->out.count; i++)
-		address_add(&c->lost, lost->out.list[i]);
-	free(lost->out.list);
-	lost->out = (struct addresses){0};
+	struct started **end = &c->lost;
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = lost->started;
+	lost->started = NULL;
 	c->live--;
 	(void)uv_poll_stop(&lost->poll);
 	(void)close(lost->socket);
@@ -211,7 +221,7 @@ static void connection_readable(uv_poll_t *poll, int status, int events)
 			return;
 		}
 		event.text[sizeof(event.text) - 1] = '\0';
-		if (event.type == JAILER_RELEASED && address_drop(&k->out, event.address))
+		if (event.type == JAILER_RELEASED && started_drop(&k->started, event.address))
 			address_released(k->client, event.address);
 		else
 			event_deliver(k->client, &event, fd);
@@ -271,7 +281,7 @@ static int start_send(struct jailer_client *c, struct jailer_handle *h,
 		h->id = request.id;
 		if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0) {
 			if (request.address != 0)
-				address_add(&k->out, request.address);
+				started_add(&k->started, request.address);
 			return 0;
 		}
 		int error = errno;
@@ -327,10 +337,10 @@ void jailer_client_destroy(struct jailer_client *c)
 			continue;
 		(void)uv_poll_stop(&k->poll);
 		(void)close(k->socket);
-		free(k->out.list);
+		started_free(k->started);
 		uv_close((uv_handle_t *)&k->poll, connection_closed);
 	}
-	free(c->lost.list);
+	started_free(c->lost);
 	free(c->places);
 	free(c);
 }

@@ -82,7 +82,10 @@ class Space:
     def picture(self):
         """All that a stop must leave as it was: links, addresses, routes, rules, forwarding."""
         links = sorted(line.split()[0].split("@")[0] for line in self.ip("-br link").splitlines())
-        forwarding = {name: self.setting("ipv4/conf/%s/forwarding" % name) for name in [*links, "all", "default"]}
+        forwarding = {}
+        for name in [*links, "all", "default"]:
+            with contextlib.suppress(FileNotFoundError):  # a jail's link, going
+                forwarding[name] = self.setting("ipv4/conf/%s/forwarding" % name)
         return {"links": links, "addresses": self.ip("-br addr"), "routes": self.ip("route"), "forwarding": forwarding,
                 "rules": self.run("nft", "list", "ruleset")}
 

@@ -134,6 +134,15 @@ class Networks(unittest.TestCase):
         return netspace.Space.of(sky.until(lambda: self.jail_of(own, address), 3, "a jail with " + address))
 
 
+    def end(self, own, *calls):
+        """Kills the jails with addresses; their calls end."""
+        for address in self.holders(own):
+            with contextlib.suppress(OSError, TypeError):
+                os.kill(self.jail_of(own, address), signal.SIGKILL)
+        for thread, _ in calls:
+            thread.join()
+
+
 class Bridged(Networks):
     """Pools without an interface: on a bridge of the island's own, with NAT."""
 
@@ -211,12 +220,11 @@ class Bridged(Networks):
 
     def test_rules_hold_where_a_jail_was_taken_over(self):
         """Root of the host, within a jail's namespace, with the routes that refuse out of the way."""
-        thread, _ = self.background(self.server, "Sleep(1400)")
-        other, _ = self.background(self.server, "Listen(8000, 1400)")
+        one = self.background(self.server, "Sleep(1400)")
+        other = self.background(self.server, "Listen(8000, 1400)")
         two = self.holder(self.server, 2)
         mine = self.jail_space(self.server, two[0])
-        for line in mine.ip("route show type prohibit").splitlines():
-            mine.ip("route del " + line)
+        mine.ip("route flush type prohibit")
         self.assertTrue(self.try_from(mine, (WORLD, 80)))
         for target in ((two[1], 8000), ("10.77.0.1", 8080), (HOST, 8080), (PRIVATE, 80)):
             self.assertFalse(self.try_from(mine, target), target)
@@ -224,11 +232,10 @@ class Bridged(Networks):
         for target in ((two[1], 8000), ("10.77.0.1", 8080)):
             self.assertFalse(self.try_from(mine, target), target)
         mine.close()
-        thread.join()
-        other.join()
+        self.end(self.server, one, other)
 
     def test_nobody_else_s_source(self):
-        thread, _ = self.background(self.server, "Sleep(1400)")
+        call = self.background(self.server, "Sleep(1400)")
         address = self.holder(self.server)[0]
         mine = self.jail_space(self.server, address)
         self.assertTrue(self.try_from(mine, (WORLD, 80), address))
@@ -244,11 +251,20 @@ class Bridged(Networks):
                     honest.sendto(b"honest", (WORLD, 80))
             sky.until(lambda: self.open.asked, 2, "the honest datagram")
             self.assertEqual(self.open.asked, [HOST])
+        self.open.asked.clear()
+        with mine.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind((address, 0))
+            s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"\x07\x07\x04\0\0\0\0\0")  # record the route
+            s.sendto(b"with options", (WORLD, 80))
+            s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"")
+            s.sendto(b"without", (WORLD, 80))
+        sky.until(lambda: self.open.asked, 2, "the plain datagram")
+        self.assertEqual(self.open.asked, [HOST])
         mine.close()
-        thread.join()
+        self.end(self.server, call)
 
     def test_nobody_else_s_arp(self):
-        thread, _ = self.background(self.server, "Sleep(1400)")
+        call = self.background(self.server, "Sleep(1400)")
         address = self.holder(self.server)[0]
         mine = self.jail_space(self.server, address)
         with self.host.inside():
@@ -271,7 +287,7 @@ class Bridged(Networks):
             self.assertNotIn(heard, ("10.77.0.200", "9.9.9.1"))
         ear.close()
         mine.close()
-        thread.join()
+        self.end(self.server, call)
 
     def test_nothing_comes_in(self):
         """The world has a route to the jails, and the host forwards for them, but not for others."""
@@ -612,19 +628,23 @@ class Interface(Networks):
         self.all_free(own)
 
     def spoofs(self, own):
-        thread, _ = self.background(own, "Sleep(1500)")
-        address = self.holder(own)[0]
+        """With all rights within a jail's namespace, which no jail has: only what is open, and from its own address."""
+        calls = [self.background(own, "Sleep(3000)"), self.background(own, "Listen(8000, 3000)")]
+        address, other = self.holder(own, 2)
+        sky.until(lambda: self.jail_of(own, other), 3, "the other jail")
         mine = self.jail_space(own, address)
-        for line in mine.ip("route show type prohibit").splitlines():
-            mine.ip("route del " + line)
+        mine.ip("route flush type prohibit")
+        mine.ip("route add 9.9.9.0/24 dev eth0")
         mine.ip("addr add 9.9.9.200/32 dev eth0")
-        for source, target in ((address, HOST), (address, WORLD), ("9.9.9.200", "9.7.7.7")):
+        tried = {("9.7.7.7", 80, address): True, ("9.7.7.7", 80, "9.9.9.200"): False, (WORLD, 80, address): False,
+                 (HOST, 8080, address): False, (other, 8000, address): False}
+        for (target, port, source), reached in tried.items():
             with mine.inside(), socket.socket() as s:
-                s.settimeout(0.25)
+                s.settimeout(2 if reached else 0.2)
                 s.bind((source, 0))
-                self.assertNotEqual(s.connect_ex((target, 8080 if target == HOST else 80)), 0, (source, target))
+                self.assertEqual(s.connect_ex((target, port)) == 0, reached, (source, target))
         mine.close()
-        thread.join()
+        self.end(own, *calls)
         self.all_free(own)
 
     def conflicts(self, own):

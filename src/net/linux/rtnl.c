@@ -88,11 +88,15 @@ static bool attribute_there(const struct nlattr *a, const char *end)
 	return mnl_attr_ok(a, (int)(end - (const char *)a));
 }
 
-/* As mnl_attr_for_each, whose own lengths are too long for their type. */
-#define EACH_ATTRIBUTE(a, h, header)                                                               \
-	const struct nlattr *a = mnl_nlmsg_get_payload_offset(h, header);                          \
-	attribute_there(a, mnl_nlmsg_get_payload_tail(h));                                         \
-	a = mnl_attr_next(a)
+/* The message's attributes, one by one; `after` NULL: the first. As mnl_attr_for_each, whose own
+ * lengths are too long for their type. */
+static const struct nlattr *attribute(
+	const struct nlmsghdr *h, size_t header, const struct nlattr *after)
+{
+	const struct nlattr *a =
+		after == NULL ? mnl_nlmsg_get_payload_offset(h, header) : mnl_attr_next(after);
+	return attribute_there(a, mnl_nlmsg_get_payload_tail(h)) ? a : NULL;
+}
 
 struct link_walk {
 	void (*each)(void *ctx, const struct rtnl_link *link);
@@ -117,7 +121,8 @@ static int link_read(const struct nlmsghdr *h, void *data)
 	struct rtnl_link link = {.index = m->ifi_index, .up = (m->ifi_flags & IFF_UP) != 0};
 	if (h->nlmsg_type != RTM_NEWLINK)
 		return MNL_CB_OK;
-	for (EACH_ATTRIBUTE(a, h, sizeof(*m))) {
+	for (const struct nlattr *a = attribute(h, sizeof(*m), NULL); a != NULL;
+		a = attribute(h, sizeof(*m), a)) {
 		const uint16_t type = mnl_attr_get_type(a);
 		if (type == IFLA_IFNAME)
 			(void)snprintf(link.name, sizeof(link.name), "%s", mnl_attr_get_str(a));
@@ -169,7 +174,8 @@ static int address_read(const struct nlmsghdr *h, void *data)
 		.dynamic = (m->ifa_flags & IFA_F_PERMANENT) == 0};
 	if (h->nlmsg_type != RTM_NEWADDR || m->ifa_family != AF_INET)
 		return MNL_CB_OK;
-	for (EACH_ATTRIBUTE(a, h, sizeof(*m))) {
+	for (const struct nlattr *a = attribute(h, sizeof(*m), NULL); a != NULL;
+		a = attribute(h, sizeof(*m), a)) {
 		if (mnl_attr_get_type(a) == IFA_LOCAL)
 			address.address = ntohl(mnl_attr_get_u32(a));
 		else if (mnl_attr_get_type(a) == IFA_FLAGS)
@@ -194,7 +200,8 @@ static int route_read(const struct nlmsghdr *h, void *data)
 {
 	if (h->nlmsg_type != RTM_NEWROUTE)
 		return MNL_CB_OK;
-	for (EACH_ATTRIBUTE(a, h, sizeof(struct rtmsg))) {
+	for (const struct nlattr *a = attribute(h, sizeof(struct rtmsg), NULL); a != NULL;
+		a = attribute(h, sizeof(struct rtmsg), a)) {
 		if (mnl_attr_get_type(a) == RTA_OIF)
 			*(int *)data = (int)mnl_attr_get_u32(a);
 	}
@@ -277,12 +284,12 @@ int rtnl_port_up(struct rtnl *r, const char *name, int bridge)
 {
 	char space[MESSAGE_MAX];
 	struct nlmsghdr *h;
-	struct ifinfomsg *link = link_begin(space, &h, RTM_NEWLINK, 0, 0);
+	(void)link_begin(space, &h, RTM_NEWLINK, 0, 0);
 	mnl_attr_put_strz(h, IFLA_IFNAME, name);
 	mnl_attr_put_u32(h, IFLA_MASTER, (uint32_t)bridge);
 	if (tell(r, h) < 0)
 		return -1;
-	link = link_begin(space, &h, RTM_NEWLINK, 0, 0);
+	struct ifinfomsg *link = link_begin(space, &h, RTM_NEWLINK, 0, 0);
 	link->ifi_flags = link->ifi_change = IFF_UP;
 	mnl_attr_put_strz(h, IFLA_IFNAME, name);
 	struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
