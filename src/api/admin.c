@@ -74,7 +74,7 @@ static json_t *jail_json(
 	char name[JAILER_NAME_MAX];
 	char started[40];
 	defer_free char *path =
-		mem_printf("%s/base%s", api->setup.state, h->kind == JAIL_EXEC ? "" : "-tools");
+		mem_printf("%s/base%s", api->setup.state, jail_runs_call(h->kind) ? "" : "-tools");
 	json_t *jail = json_object();
 	h->show(h, &view);
 	jailer_handle_name(h, name);

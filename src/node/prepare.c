@@ -246,6 +246,7 @@ static int root_make(
 			       "nologin\nnobody:x:65534:65534::/:/nologin\n"},
 		{"etc/group", "root:x:0:\njail:x:1000:\nnogroup:x:65534:\n"},
 		{"etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"},
+		{"etc/resolv.conf", ""}, /* a jail with an address has another on it */
 		{"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
 	};
 	for (; *dirs != NULL; dirs++) {
