@@ -236,7 +236,7 @@ static int base_certificates(const struct node *n, const char *root, struct faul
 	return 0;
 }
 
-/* What both kinds of root have. */
+/* What all kinds of root have. */
 static int root_make(
 	const struct preparing *p, const char *root, const char *const *dirs, struct fault *f)
 {
@@ -246,7 +246,6 @@ static int root_make(
 			       "nologin\nnobody:x:65534:65534::/:/nologin\n"},
 		{"etc/group", "root:x:0:\njail:x:1000:\nnogroup:x:65534:\n"},
 		{"etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"},
-		{"etc/resolv.conf", ""}, /* a jail with an address has another on it */
 		{"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
 	};
 	for (; *dirs != NULL; dirs++) {
@@ -268,24 +267,32 @@ static int root_make(
 	return fs_copy(zones, zones_to, 0644, f) < 0 ? -1 : base_certificates(p->node, root, f);
 }
 
-/* Two roots: what calls run in has no place that is of no use to them. */
-static int base_up(void *thing, struct fault *f)
+/* One for calls, with or without /proc. */
+static int calls_root_make(const struct preparing *p, const char *root, struct fault *f)
 {
 	static const char *const calls[] = {"dev", "tmp", "etc/ssl/certs", "usr/share", NULL};
 	static const char *const with_proc[] = {
 		"dev", "tmp", "etc/ssl/certs", "usr/share", "proc", NULL};
+	defer_free char *proc = mem_printf("%s/proc", root);
+	if (!p->node->config.proc && fs_remove_all(proc, f) < 0)
+		return -1;
+	return root_make(p, root, p->node->config.proc ? with_proc : calls, f);
+}
+
+/* Three roots: what calls run in has no place that is of no use to them. */
+static int base_up(void *thing, struct fault *f)
+{
 	static const char *const tools[] = {"dev", "tmp", "etc/ssl/certs", "usr/share", "go", "src",
 		"cache", "modules/0", "modules/1", "modules/2", "modules/3", "modules/4",
 		"modules/5", "modules/6", "modules/7", NULL};
 	const struct preparing *p = thing;
 	defer_free char *base = node_path(p->node, "base");
+	defer_free char *base_net = node_path(p->node, "base-net");
 	defer_free char *base_tools = node_path(p->node, "base-tools");
-	defer_free char *proc = node_path(p->node, "base/proc");
-	if (!p->node->config.proc && fs_remove_all(proc, f) < 0)
+	if (calls_root_make(p, base, f) < 0 || calls_root_make(p, base_net, f) < 0 ||
+		base_file(base_net, "etc/resolv.conf", "", f) < 0)
 		return -1;
-	return root_make(p, base, p->node->config.proc ? with_proc : calls, f) < 0
-		       ? -1
-		       : root_make(p, base_tools, tools, f);
+	return root_make(p, base_tools, tools, f);
 }
 
 /* ---- tool and cache ---- */

@@ -210,8 +210,10 @@ int root_enter(const struct jail_plan *plan, const struct jail_order *order, con
 	const enum jail_kind kind = order->kind;
 	char root[4100];
 	int cache = -1;
-	(void)snprintf(
-		root, sizeof(root), "%s/base%s", plan->state, jail_runs_call(kind) ? "" : "-tools");
+	(void)snprintf(root, sizeof(root), "%s/base%s", plan->state,
+		kind == JAIL_EXEC       ? ""
+		: kind == JAIL_EXEC_NET ? "-net"
+					: "-tools");
 	*step = "private mounts";
 	if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -1;
