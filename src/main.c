@@ -11,9 +11,9 @@
  * (built), invoke (all together); tool runs driver/cmd/tool in a jail pool/         jails waiting
  * and running, how each call ended, the frames spoken with a driver jailer/       message, client
  * (the server's side), server and helper (the jailer's side) jail/         what a jail is; linux/
- * makes them net/          egress: the only way out of a fetch jail state/        the journal of
- * what is in the kernel config/       the configuration base/         fault buf fs proc log defer
- * clock fdpass tree: knows nothing of the product
+ * makes them net/          egress: the only way out of a fetch jail; pools, leases, links: jails
+ * with addresses state/        the journal of what is in the kernel config/       the configuration
+ * base/         fault buf fs proc log defer clock fdpass tree: knows nothing of the product
  *   metrics/      facts counted, for StatsD and Prometheus; base only
  *   ../driver/    in Go: the driver linked into every artifact, and the tool that fetches and
  * builds

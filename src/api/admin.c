@@ -73,8 +73,10 @@ static json_t *jail_json(
 	struct jailer_view view = {0};
 	char name[JAILER_NAME_MAX];
 	char started[40];
-	defer_free char *path =
-		mem_printf("%s/base%s", api->setup.state, h->kind == JAIL_EXEC ? "" : "-tools");
+	defer_free char *path = mem_printf("%s/base%s", api->setup.state,
+		h->kind == JAIL_EXEC       ? ""
+		: h->kind == JAIL_EXEC_NET ? "-net"
+					   : "-tools");
 	json_t *jail = json_object();
 	h->show(h, &view);
 	jailer_handle_name(h, name);

@@ -73,6 +73,8 @@ static const struct route routes[] = {
 	{"DELETE", "/api/v1/admin/jail/{id}", TOKEN_ADMIN, jail_delete},
 	{"GET", "/api/v1/admin/api-stats", TOKEN_ADMIN, stats_get},
 	{"GET", "/metrics", TOKEN_BEYOND, metrics_get},
+	{"GET", "/api/v1/admin/ips", TOKEN_ADMIN, ips_get},
+	{"PUT", "/api/v1/admin/ips", TOKEN_ADMIN, ips_put},
 };
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 

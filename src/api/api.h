@@ -14,6 +14,7 @@ struct api_setup {
 	struct jailer_client *jailers;
 	const char *state; /* path of the state directory, for people */
 	struct invoke_setup invoke;
+	struct leases *leases; /* of network.ip4; NULL: jails get no addresses */
 };
 
 struct api;

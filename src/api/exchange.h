@@ -49,6 +49,12 @@ void stats_get(struct api *api, struct http_exchange *x);
 void metrics_get(struct api *api, struct http_exchange *x);
 void stats_start(void);
 void stats_record(int status, uint64_t now_ns, uint64_t took_ns);
+/* ips.c: GET and PUT /api/v1/admin/ips */
+void ips_get(struct api *api, struct http_exchange *x);
+void ips_put(struct api *api, struct http_exchange *x);
+/* Whether calls may have an address of that pool ("": the first): FAULT_FORBIDDEN or FAULT_INPUT
+ * otherwise. */
+int ips_allowed(const struct api *api, const char *pool, struct fault *f);
 
 /* Text for JSON: what is not UTF-8 becomes U+FFFD. *clean says whether nothing was replaced. The
  * caller frees. */

@@ -146,18 +146,18 @@ static int options_read(const json_t *body, struct invoke_request *r, struct fau
 		return -1;
 	if (bust != NULL && !json_is_boolean(bust))
 		return field_fault(f, "cache_bust", "a boolean, true or false");
-	if (ip4 != NULL && !json_is_boolean(ip4) && !json_is_string(ip4))
+	if (ip4 != NULL && !json_is_boolean(ip4) &&
+		(!json_is_string(ip4) || json_string_length(ip4) == 0 ||
+			strlen(json_string_value(ip4)) != json_string_length(ip4)))
 		return field_fault(f, "ip4", "a boolean, or a pool's name");
-	if (json_is_true(ip4) || json_is_string(ip4))
-		return fault_code(f, FAULT_FORBIDDEN, "no_network",
-			"this server gives jails no addresses: network.ip4 is not served by this "
-			"version");
 	if (output != NULL && strcmp(output, "text") != 0 && strcmp(output, "json") != 0)
 		return field_fault(f, "output", "\"text\" or \"json\"");
 	const json_t *imports = json_object_get(body, "imports");
 	if (imports_check(imports, f) < 0)
 		return -1;
 	r->imports = imports != NULL ? json_incref((json_t *)(uintptr_t)imports) : NULL;
+	if (json_is_true(ip4) || json_is_string(ip4))
+		r->ip4 = mem_strdup(json_is_string(ip4) ? json_string_value(ip4) : "");
 	r->cache_bust = json_is_true(bust);
 	r->json = output != NULL && strcmp(output, "json") == 0;
 	return 0;
@@ -400,7 +400,8 @@ void function_post(struct api *api, struct http_exchange *x)
 		(void)fault_code(&f, FAULT_BUSY, "draining",
 			"the server is stopping and takes no new calls; try another, or again "
 			"later");
-	} else if (request_read(x, &request, &f) == 0) {
+	} else if (request_read(x, &request, &f) == 0 &&
+		   (request.ip4 == NULL || ips_allowed(api, request.ip4, &f) == 0)) {
 		struct pending *p = mem_zero(1, sizeof(*p));
 		p->api = api;
 		p->x = x;

@@ -130,6 +130,20 @@ static void probe_say(struct tally *t, struct node *n)
 	report_say(t, text);
 }
 
+/* Pools that do not fit the host would be refused at the start. */
+static void pools_say(struct tally *t, struct node *n)
+{
+	struct buf warnings = {0};
+	struct fault f = {0};
+	char *save = NULL;
+	if (node_pools(n, &warnings, &f) < 0)
+		say(t, "fail", "network", f.text);
+	for (char *line = warnings.len > 0 ? strtok_r(warnings.data, "\n", &save) : NULL;
+		line != NULL; line = strtok_r(NULL, "\n", &save))
+		say(t, "warn", "network", line);
+	buf_finish(&warnings);
+}
+
 /* Whoever runs holds the lock. */
 static bool is_running(const struct node *n)
 {
@@ -155,10 +169,12 @@ int cli_doctor(const struct cli *cli)
 	say(&t, "ok", "state", n.state);
 	say(&t, prepared ? "ok" : "warn", "prepared",
 		prepared ? n.go_version : "not yet: run sky-island -i, or start the server");
-	n.plan.limits[JAIL_EXEC] = (struct jail_limits){.memory = n.config.exec.memory,
-		.pids = n.config.exec.pids,
-		.tmp = n.config.exec.tmp};
+	n.plan.limits[JAIL_EXEC] = n.plan.limits[JAIL_EXEC_NET] =
+		(struct jail_limits){.memory = n.config.exec.memory,
+			.pids = n.config.exec.pids,
+			.tmp = n.config.exec.tmp};
 	n.plan.uid_base = n.user_mode ? 1000 : n.config.uid_base;
+	pools_say(&t, &n);
 	bool running = is_running(&n);
 	node_git_find(&n);
 	say(&t, n.git.missing == NULL ? "ok" : "warn", "git",

@@ -29,6 +29,7 @@ struct config_pool {     /* network.ip4 */
 	char *start_addr, *end_addr, *mask;
 	char *gateway; /* never NULL: the subnet's first address where no interface is given */
 	char **dns;    /* NULL-terminated */
+	char **open;   /* NULL-terminated networks "10.0.0.0/8" that are reachable though private */
 };
 
 struct config_git_host { /* git.hosts */

@@ -5,8 +5,8 @@
 
 #include "base/defer.h"
 #include "config/config_field.h"
+#include "net/pools.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 enum {
@@ -28,6 +28,12 @@ struct pool_numbers {
 
 static const char mask_words[] = "a contiguous mask from \"255.0.0.0\" to \"255.255.255.252\"";
 
+static bool ip4_network(const char *text)
+{
+	struct net_network network;
+	return ip4_parse_network(text, &network);
+}
+
 #define POOL_AT(member) FIELD_AT(struct pool_text, member)
 static const struct field pool_fields[] = {
 	{"name", &field_string, POOL_AT(pool.name), .valid = check_name,
@@ -44,6 +50,9 @@ static const struct field pool_fields[] = {
 		.allowed = "an IPv4 address"},
 	{"dns", &field_strings, POOL_AT(pool.dns), .fallback = "[]", .max = 3, .valid = check_ip4,
 		.allowed = "a list of up to three IPv4 addresses"},
+	{"open", &field_strings, POOL_AT(pool.open), .fallback = "[]", .max = 16,
+		.valid = ip4_network,
+		.allowed = "a list of up to 16 networks such as \"10.1.0.0/16\""},
 };
 enum { POOL_FIELDS = sizeof(pool_fields) / sizeof(pool_fields[0]) };
 
@@ -58,16 +67,15 @@ static void complain_member(struct reading *r, const char *path, const char *mem
 
 static uint32_t ip4_number(const char *text)
 {
-	struct in_addr ip4 = {0};
-	(void)inet_pton(AF_INET, text, &ip4);
-	return ntohl(ip4.s_addr);
+	uint32_t number = 0;
+	(void)ip4_parse(text, &number);
+	return number;
 }
 
-static char *ip4_text(uint32_t number)
+static char *ip4_string(uint32_t number)
 {
-	char text[INET_ADDRSTRLEN];
-	struct in_addr ip4 = {.s_addr = htonl(number)};
-	return mem_strdup(inet_ntop(AF_INET, &ip4, text, sizeof(text)));
+	char text[IP4_TEXT];
+	return mem_strdup(ip4_text(number, text));
 }
 
 static bool mask_allowed(uint32_t mask)
@@ -88,10 +96,10 @@ static void pool_derive(struct pool_text *text)
 	struct config_pool *pool = &text->pool;
 	uint32_t start = ip4_number(pool->start_addr);
 	if (pool->end_addr == NULL)
-		pool->end_addr = ip4_text((start & ~UINT32_C(255)) | text->range);
+		pool->end_addr = ip4_string((start & ~UINT32_C(255)) | text->range);
 	/* without an interface the bridge is ours, and so is its address: the subnet's first */
 	if (pool->gateway == NULL && pool->interface == NULL)
-		pool->gateway = ip4_text((start & ip4_number(pool->mask)) + 1);
+		pool->gateway = ip4_string((start & ip4_number(pool->mask)) + 1);
 }
 
 static bool within(const struct pool_numbers *n, uint32_t ip4)
@@ -202,6 +210,18 @@ static void pools_compare(
 			a->name, b->name);
 }
 
+/* The gateway of one must not be handed out by another. */
+static void gateways_compare(
+	struct reading *r, const struct config_pool *a, const struct config_pool *b)
+{
+	const uint32_t gateway = ip4_number(a->gateway);
+	if (gateway >= ip4_number(b->start_addr) && gateway <= ip4_number(b->end_addr))
+		field_complain(r, "network.ip4",
+			"the pool \"%s\" holds %s, the gateway of the pool \"%s\", allowed: "
+			"addresses that are no pool's gateway",
+			b->name, a->gateway, a->name);
+}
+
 static bool pools_read(struct reading *r, const struct field *field, const char *path,
 	const json_t *value, void *at)
 {
@@ -222,6 +242,10 @@ static bool pools_read(struct reading *r, const struct field *field, const char 
 	for (size_t i = 0; i < c->pools_count; i++)
 		for (size_t j = 0; j < i; j++)
 			pools_compare(r, &c->pools[j], &c->pools[i]);
+	for (size_t i = 0; i < c->pools_count; i++)
+		for (size_t j = 0; j < c->pools_count; j++)
+			if (i != j)
+				gateways_compare(r, &c->pools[i], &c->pools[j]);
 	return true;
 }
 

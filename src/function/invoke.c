@@ -103,8 +103,10 @@ static void called(void *ctx, const struct pool_result *result)
 static void jail_next(struct invocation *i, struct artifact *artifact)
 {
 	struct buf rest = {0};
-	struct pool_request request = {
-		.flags = i->request.json ? FRAME_CALL_JSON : 0U, .name = "", .rest = &rest};
+	struct pool_request request = {.flags = i->request.json ? FRAME_CALL_JSON : 0U,
+		.name = "",
+		.rest = &rest,
+		.ip4 = i->request.ip4};
 	if (i->request.call == NULL) {
 		buf_puts(&rest, i->request.args);
 		request.flags |= FRAME_CALL_TYPED;
@@ -290,6 +292,7 @@ void invoke_request_finish(struct invoke_request *request)
 	free(request->call);
 	free(request->function);
 	free(request->args);
+	free(request->ip4);
 	json_decref(request->imports);
 	*request = (struct invoke_request){0};
 }

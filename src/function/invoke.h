@@ -25,6 +25,7 @@ struct invoke_request {
 	char *function;  /* typed calls */
 	char *args;      /* typed calls: a JSON array's text */
 	json_t *imports; /* array of strings, or NULL */
+	char *ip4;       /* the pool of the jail's address, "": the first; NULL: no network */
 	bool json;       /* output: json */
 	bool cache_bust;
 };

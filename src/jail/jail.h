@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/fault.h"
+#include "net/link.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +32,7 @@ enum jail_kind {
 	JAIL_GIT,   /* as FETCH, and the host's git */
 	JAIL_SEED,  /* the tool's `seed`: as BUILD, but the shared build cache itself, to be filled;
 		       only at preparation */
+	JAIL_EXEC_NET, /* as EXEC, with a link and an address of its own */
 	JAIL_KINDS,
 };
 
@@ -40,6 +42,20 @@ static inline bool jail_kind_fetches(enum jail_kind kind)
 {
 	return kind == JAIL_FETCH || kind == JAIL_GIT;
 }
+
+/* Whether a kind runs a call, as against the tool. */
+static inline bool jail_runs_call(enum jail_kind kind)
+{
+	return kind == JAIL_EXEC || kind == JAIL_EXEC_NET;
+}
+
+/* What a slot is made for. */
+struct jail_order {
+	enum jail_kind kind;
+	uint64_t source;  /* BUILD: the number of a source tree; 0: none */
+	uint32_t address; /* EXEC_NET: in host byte order, of a pool */
+	bool probe;       /* EXEC_NET: ask first whether another host has it */
+};
 
 struct jail_limits {
 	uint64_t memory;      /* bytes */
@@ -67,6 +83,7 @@ struct jail_plan {
 					  jails, at /modules/0 and so on */
 	const char *const *git_paths;  /* NULL-terminated: what git needs of the host, bound
 					  read-only into git jails at the same place */
+	const struct net_setup *net;   /* NULL: no jail gets an address */
 };
 
 /* Descriptors a slot is made of: the backend alone knows what they are. The helper sends them to
@@ -107,9 +124,9 @@ struct jail_backend {
 	 */
 	int (*prepare)(struct jail_plan *plan, struct fault *f);
 	void (*finish)(const struct jail_plan *plan);
-	/* In a helper. `source` is the number of a source tree (0: none). */
-	int (*create)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-		uint64_t source, struct jail_parts *parts, struct fault *f);
+	/* In a helper. */
+	int (*create)(const struct jail_plan *plan, unsigned slot, const struct jail_order *order,
+		struct jail_parts *parts, struct fault *f);
 	/* In a helper, or the supervisor for what another left behind; kills what is still in it.
 	 * Idempotent. */
 	int (*destroy)(const struct jail_plan *plan, unsigned slot, struct fault *f);

@@ -16,11 +16,18 @@
 
 enum { JAILERS_MAX = 64, HANDLES_MAX = 1 << 16 };
 
+/* Addresses that jails were started with. */
+struct started {
+	uint32_t address;
+	struct started *next;
+};
+
 struct connection {
 	uv_poll_t poll;
 	struct jailer_client *client;
 	int socket; /* -1: this place is empty */
 	unsigned starting;
+	struct started *started; /* with addresses, not yet released */
 };
 
 /* A handle's place; its id is generation and place together, so that no id comes twice. */
@@ -28,7 +35,7 @@ struct place {
 	struct jailer_handle *handle;
 	uint32_t generation;
 	uint16_t connection;
-	uint16_t kind; /* enum jail_kind */
+	uint16_t kind; /* enum jail_kind, as metrics know it */
 	uint32_t next_free;
 	uint64_t started_ns, killed_ns; /* 0: not told to end */
 };
@@ -36,10 +43,13 @@ struct place {
 struct jailer_client {
 	uv_loop_t *loop;
 	struct connection *connections[JAILERS_MAX];
-	unsigned attached, turn;
+	unsigned attached, whole, turn; /* connections now, and when none is missing; whose turn */
 	uint64_t last_jid;
 	struct place *places;
 	uint32_t places_count, free_first, used;
+	struct started *lost; /* by jailers that died, until their slots were cleared */
+	void (*released)(void *ctx, uint32_t address);
+	void *released_ctx;
 };
 
 static struct place *place_of(struct jailer_client *c, uint64_t id)
@@ -74,7 +84,7 @@ static uint64_t place_take(
 	p->handle = h;
 	p->connection = (uint16_t)connection;
 	p->generation++;
-	p->kind = (uint16_t)kind;
+	p->kind = jail_runs_call(kind) ? JAIL_EXEC : (uint16_t)kind;
 	p->started_ns = clock_mono_ns();
 	p->killed_ns = 0;
 	c->used++;
@@ -123,6 +133,66 @@ static void end_count(const struct place *p, const struct jailer_event *event)
 	metrics_time_of(METRIC_JAIL_KILLED_TIME, p->kind, 0, clock_mono_ns() - p->killed_ns);
 }
 
+/* ---- addresses ---- */
+
+static void started_add(struct started **list, uint32_t address)
+{
+	struct started *one = mem_alloc(sizeof(*one));
+	*one = (struct started){.address = address, .next = *list};
+	*list = one;
+}
+
+static bool started_drop(struct started **list, uint32_t address)
+{
+	while (*list != NULL && (*list)->address != address)
+		list = &(*list)->next;
+	struct started *one = *list;
+	if (one == NULL)
+		return false;
+	*list = one->next;
+	free(one);
+	return true;
+}
+
+static void started_free(struct started *list)
+{
+	while (list != NULL) {
+		struct started *next = list->next;
+		free(list);
+		list = next;
+	}
+}
+
+static void address_released(struct jailer_client *c, uint32_t address)
+{
+	if (c->released != NULL)
+		c->released(c->released_ctx, address);
+}
+
+/* The supervisor clears a dead jailer's slots before it sends the socket of another, which may come
+ * before we see that the old one is gone: once none is missing, nothing is left of what they ran.
+ */
+static void lost_release(struct jailer_client *c)
+{
+	if (c->attached < c->whole)
+		return;
+	while (c->lost != NULL) {
+		const uint32_t address = c->lost->address;
+		(void)started_drop(&c->lost, address);
+		address_released(c, address);
+	}
+}
+
+void jailer_client_on_released(
+	struct jailer_client *c, void (*released)(void *ctx, uint32_t address), void *ctx)
+{
+	c->released = released;
+	c->released_ctx = ctx;
+	c->whole = c->attached;
+}
+
+/* ---- events ---- */
+
 static void event_deliver(struct jailer_client *c, const struct jailer_event *event, int fd)
 {
 	struct place *p = place_of(c, event->id);
@@ -135,7 +205,7 @@ static void event_deliver(struct jailer_client *c, const struct jailer_event *ev
 	if (event->type != JAILER_STARTED) {
 		end_count(p, event);
 		place_give(c, p);
-	} else {
+	} else if (!jail_runs_call(h->kind)) {
 		created_count(p);
 	}
 	h->event(h, event, fd);
@@ -165,10 +235,16 @@ static void connection_lost(struct connection *lost)
 			event_deliver(c, &event, -1);
 		}
 	}
+	struct started **end = &c->lost;
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = lost->started;
+	lost->started = NULL;
 	(void)uv_poll_stop(&lost->poll);
 	(void)close(lost->socket);
 	lost->socket = -1;
 	uv_close((uv_handle_t *)&lost->poll, connection_closed);
+	lost_release(c);
 }
 
 static void connection_readable(uv_poll_t *poll, int status, int events)
@@ -189,7 +265,10 @@ static void connection_readable(uv_poll_t *poll, int status, int events)
 			return;
 		}
 		event.text[sizeof(event.text) - 1] = '\0';
-		event_deliver(k->client, &event, fd);
+		if (event.type == JAILER_RELEASED && started_drop(&k->started, event.address))
+			address_released(k->client, event.address);
+		else
+			event_deliver(k->client, &event, fd);
 		if (k->socket < 0)
 			return;
 	}
@@ -223,6 +302,7 @@ int jailer_client_attach(struct jailer_client *c, int socket, struct fault *f)
 		}
 		c->connections[i] = k;
 		c->attached++;
+		lost_release(c);
 		return 0;
 	}
 	(void)close(socket);
@@ -249,32 +329,52 @@ static unsigned connection_choose(struct jailer_client *c)
 	return best;
 }
 
-int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum jail_kind kind,
-	uint64_t source, const int fds[JAILER_START_FDS], struct fault *f)
+/* Fills in the id of the request. */
+static int start_send(struct jailer_client *c, struct jailer_handle *h,
+	struct jailer_request request, const int fds[JAILER_START_FDS], struct fault *f)
 {
 	const unsigned i = connection_choose(c);
 	if (i == JAILERS_MAX)
 		return fault_code(f, FAULT_BUSY, "no_jailer",
 			"no jailer runs at the moment; try again in a second");
 	struct connection *k = c->connections[i];
-	struct jailer_request request = {.type = JAILER_START, .kind = kind, .source = source};
+	const enum jail_kind kind = (enum jail_kind)request.kind;
 	request.id = place_take(c, h, i, kind);
 	if (request.id == 0)
 		return fault_code(f, FAULT_BUSY, "too_many_jails",
 			"%d jails are alive; try again later", HANDLES_MAX);
 	h->id = request.id;
-	h->starting = kind == JAIL_EXEC; /* others may use every cpu */
+	/* Others may use every cpu, or wait for a link. */
+	h->starting = kind == JAIL_EXEC;
 	k->starting += h->starting;
 	if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0) {
 		h->jid = ++c->last_jid;
 		h->started_ns = clock_unix_ns();
 		h->kind = kind;
+		if (request.address != 0)
+			started_add(&k->started, request.address);
 		return 0;
 	}
 	int error = errno;
 	place_give(c, place_of(c, request.id));
 	return fault_code(f, FAULT_BUSY, "jailer_busy",
 		"the jailer takes no more requests now (%s); try again", strerror(error));
+}
+
+int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum jail_kind kind,
+	uint64_t source, const int fds[JAILER_START_FDS], struct fault *f)
+{
+	const struct jailer_request request = {
+		.type = JAILER_START, .kind = kind, .source = source};
+	return start_send(c, h, request, fds, f);
+}
+
+int jailer_client_start_net(struct jailer_client *c, struct jailer_handle *h, uint32_t address,
+	bool probe, const int fds[JAILER_START_FDS], struct fault *f)
+{
+	const struct jailer_request request = {
+		.type = JAILER_START, .kind = JAIL_EXEC_NET, .address = address, .probe = probe};
+	return start_send(c, h, request, fds, f);
 }
 
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
@@ -329,7 +429,7 @@ struct jailer_handle *jailer_client_find(const struct jailer_client *c, uint64_t
 
 void jailer_handle_name(const struct jailer_handle *h, char name[JAILER_NAME_MAX])
 {
-	const char *kind = h->kind == JAIL_EXEC    ? "exec"
+	const char *kind = jail_runs_call(h->kind) ? "exec"
 			   : h->kind == JAIL_BUILD ? "build"
 						   : "fetch";
 	(void)snprintf(name, JAILER_NAME_MAX, "%s-%llu", kind, (unsigned long long)h->jid);
@@ -343,8 +443,10 @@ void jailer_client_destroy(struct jailer_client *c)
 			continue;
 		(void)uv_poll_stop(&k->poll);
 		(void)close(k->socket);
+		started_free(k->started);
 		uv_close((uv_handle_t *)&k->poll, connection_closed);
 	}
+	started_free(c->lost);
 	free(c->places);
 	free(c);
 }

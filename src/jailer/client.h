@@ -46,6 +46,15 @@ int jailer_client_attach(struct jailer_client *c, int socket, struct fault *f);
 int jailer_client_start(struct jailer_client *c, struct jailer_handle *h, enum jail_kind kind,
 	uint64_t source, const int fds[JAILER_START_FDS], struct fault *f);
 unsigned jailer_client_jailers(const struct jailer_client *c); /* attached now */
+/* The same for a jail that runs a call with an address of its own (host byte order); `probe`: ask
+ * the network first whether another host has it. */
+int jailer_client_start_net(struct jailer_client *c, struct jailer_handle *h, uint32_t address,
+	bool probe, const int fds[JAILER_START_FDS], struct fault *f);
+/* Who is told when nothing is left of a jail that was started with an address: after its event, or
+ * once a lost jailer's slots were cleared. Once for each start that succeeded. Called once all
+ * jailers are attached: as many are there again when none is lost. */
+void jailer_client_on_released(
+	struct jailer_client *c, void (*released)(void *ctx, uint32_t address), void *ctx);
 /* Ends a jail; its event comes all the same. */
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h);
 /* An execution jail's program is READY, which no event tells: its jailer's cpu is free for another

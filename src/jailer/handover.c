@@ -17,7 +17,7 @@ struct head {
 	char instance[64];
 	unsigned first_slot, slots, all_slots, stock;
 	int cpu;
-	bool proc;
+	bool proc, net;
 	struct jail_limits limits[JAIL_KINDS];
 	uint32_t variables[JAIL_KINDS];
 	uint32_t backend_len;
@@ -42,6 +42,7 @@ int handover_write(const struct jailer_setup *setup, struct fault *f)
 		.stock = setup->stock,
 		.cpu = setup->cpu,
 		.proc = plan->proc,
+		.net = plan->net != NULL,
 	};
 	(void)snprintf(head.instance, sizeof(head.instance), "%s", plan->instance);
 	memcpy(head.limits, plan->limits, sizeof(head.limits));
@@ -75,7 +76,20 @@ static const char *variables_take(
 	return at;
 }
 
-int handover_read(int fd, struct jailer_setup *setup, struct jail_plan *plan, struct fault *f)
+/* Jails, which are forks of the jailer, do without it. */
+static const struct net_setup *net_map(const char *instance, int fd, struct fault *f)
+{
+	const struct net_pools *pools = pools_map(fd, f);
+	if (pools == NULL)
+		return NULL;
+	(void)madvise((void *)(uintptr_t)pools, sizeof(*pools), MADV_DONTFORK);
+	struct net_setup *net = mem_zero(1, sizeof(*net));
+	*net = (struct net_setup){.instance = instance, .pools = pools};
+	return net;
+}
+
+int handover_read(
+	int fd, int pools, struct jailer_setup *setup, struct jail_plan *plan, struct fault *f)
 {
 	size_t len;
 	struct head head;
@@ -89,6 +103,8 @@ int handover_read(int fd, struct jailer_setup *setup, struct jail_plan *plan, st
 	head.instance[sizeof(head.instance) - 1] = '\0';
 	*plan = (struct jail_plan){
 		.instance = mem_strdup(head.instance), .proc = head.proc, .slots = head.all_slots};
+	if (head.net && (plan->net = net_map(plan->instance, pools, f)) == NULL)
+		return -1;
 	memcpy(plan->limits, head.limits, sizeof(head.limits));
 	const char *at = text + sizeof(head);
 	const char *end = text + len;

@@ -14,6 +14,7 @@ enum {
 	HANDOVER_SETUP,      /* the file */
 	HANDOVER_JOURNAL,
 	HANDOVER_TOOL,
+	HANDOVER_POOLS,   /* net_pools, which SIGHUP changes */
 	HANDOVER_HELPERS, /* JAILER_HELPERS sockets */
 	HANDOVER_END = HANDOVER_HELPERS + JAILER_HELPERS,
 };
@@ -22,4 +23,5 @@ enum {
 int handover_write(const struct jailer_setup *setup, struct fault *f);
 /* In the jailer: fills setup and plan, whose pointers live as long as the process. The descriptors
  * are the caller's. */
-int handover_read(int fd, struct jailer_setup *setup, struct jail_plan *plan, struct fault *f);
+int handover_read(
+	int fd, int pools, struct jailer_setup *setup, struct jail_plan *plan, struct fault *f);

@@ -13,12 +13,15 @@ struct helper_job {
 	uint32_t slot;
 	uint32_t kind;
 	uint64_t source;
+	uint32_t address;
+	uint32_t probe;
 };
 
 struct helper_done {
 	struct helper_job job;
 	int32_t failed;
 	uint32_t full;
+	uint32_t taken; /* another host has the address */
 	uint32_t parts; /* bit i: part i came, in order of bits */
 	uint64_t mark;  /* of the parts */
 	char text[256];

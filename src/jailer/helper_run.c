@@ -24,12 +24,16 @@ static unsigned parts_pack(const struct jail_parts *parts, uint32_t *mask, int f
 static void job_do(const struct jail_plan *plan, struct helper_done *done, struct jail_parts *parts)
 {
 	struct fault f = {0};
+	const struct jail_order order = {.kind = (enum jail_kind)done->job.kind,
+		.source = done->job.source,
+		.address = done->job.address,
+		.probe = done->job.probe != 0};
 	int did = done->job.type == HELPER_CREATE
-			  ? jail_backend->create(plan, done->job.slot,
-				    (enum jail_kind)done->job.kind, done->job.source, parts, &f)
+			  ? jail_backend->create(plan, done->job.slot, &order, parts, &f)
 			  : jail_backend->destroy(plan, done->job.slot, &f);
 	done->failed = did < 0;
 	done->full = f.kind == FAULT_FULL;
+	done->taken = strcmp(f.code, "address_taken") == 0;
 	(void)snprintf(done->text, sizeof(done->text), "%.255s", f.text);
 }
 

@@ -35,7 +35,7 @@ int main(void)
 	log_never_wait();
 	for (int i = 0; i < JAILER_HELPERS; i++)
 		setup.helpers[i] = HANDOVER_HELPERS + i;
-	if (handover_read(HANDOVER_SETUP, &setup, &plan, &f) < 0 ||
+	if (handover_read(HANDOVER_SETUP, HANDOVER_POOLS, &setup, &plan, &f) < 0 ||
 		journal_map(&journal, HANDOVER_JOURNAL, plan.slots, &f) < 0) {
 		log_error("%s", f.text);
 		return 1;

@@ -1,6 +1,7 @@
 /*
  * Theory of operation. The jailer owns a range of slots (slots.h). Execution slots are kept in
- * stock ahead of demand, since every call's is alike; build and fetch slots are made for their
+ * stock ahead of demand, since every call's is alike; build and fetch slots, and those with an
+ * address, are made for their
  * request. The loop waits for four things: requests of the server, answers of helpers, ends of
  * children (signalfd), and room to write events. Nothing in it blocks: what would is a helper's
  * job.
@@ -50,13 +51,41 @@ static void close_all(int *fds, unsigned count)
 
 /* ---- events to the server ---- */
 
+struct failure {
+	bool full;
+	enum jailer_taken taken;
+	const char *why;
+};
+
 static void failed_send(
-	struct jailer *j, const struct jailer_request *request, bool full, const char *why)
+	struct jailer *j, const struct jailer_request *request, const struct failure *failure)
 {
-	struct jailer_event event = {
-		.type = JAILER_FAILED, .kind = request->kind, .id = request->id, .full = full};
-	(void)snprintf(event.text, sizeof(event.text), "%.255s", why);
+	struct jailer_event event = {.type = JAILER_FAILED,
+		.kind = request->kind,
+		.id = request->id,
+		.full = failure->full,
+		.taken = failure->taken};
+	(void)snprintf(event.text, sizeof(event.text), "%.255s", failure->why);
 	outbox_send(&j->out, &event, -1);
+}
+
+static void released_send(struct jailer *j, uint32_t address)
+{
+	struct jailer_event event = {.type = JAILER_RELEASED, .address = address};
+	if (address != 0)
+		outbox_send(&j->out, &event, -1);
+}
+
+static const struct failure killed_early = {.why = "killed before it started"};
+static const struct failure address_in_use = {
+	.taken = JAILER_TAKEN_BY_JAIL, .why = "the address is in no pool, or a jail has it"};
+
+/* It never came to a slot. */
+static void refused_send(
+	struct jailer *j, const struct jailer_request *request, const struct failure *failure)
+{
+	failed_send(j, request, failure);
+	released_send(j, request->address);
 }
 
 /* ---- starting ---- */
@@ -64,7 +93,7 @@ static void failed_send(
 /* Takes the request's descriptors. */
 static void slot_start(struct jailer *j, struct slot *slot, struct waiting *w)
 {
-	const bool exec = slot->kind == JAIL_EXEC;
+	const bool exec = jail_runs_call(slot->kind);
 	const int fds[JAIL_FDS] = {
 		[JAIL_STDIN] = exec ? j->nothing : w->fds[0],
 		[JAIL_STDOUT] = exec ? w->fds[0] : w->fds[1],
@@ -77,13 +106,15 @@ static void slot_start(struct jailer *j, struct slot *slot, struct waiting *w)
 	pid_t pid = jail_runner->start(j->setup->plan, slot_number(&j->slots, slot), slot->kind,
 		&slot->parts, fds, &j->slots.ends[slot - j->slots.all], &f);
 	if (pid < 0) {
-		failed_send(j, &w->request, f.kind == FAULT_FULL, f.text);
+		failed_send(j, &w->request,
+			&(struct failure){.full = f.kind == FAULT_FULL, .why = f.text});
 		slot_remove(&j->slots, slot);
 		return;
 	}
 	slot_running(&j->slots, slot, w->request.id, pid, w->fds);
-	/* An execution jail's start is not told: its driver says READY itself. */
-	if (!exec) {
+	/* An execution jail's start is not told: its driver says READY itself. With an address it
+	 * is: the jail has that now. */
+	if (slot->kind != JAIL_EXEC) {
 		struct jailer_event event = {
 			.type = JAILER_STARTED, .kind = slot->kind, .id = slot->id, .pid = pid};
 		outbox_send(&j->out, &event, jail_runner->listener(&slot->parts));
@@ -111,27 +142,29 @@ static void slots_assign(struct jailer *j)
 {
 	unsigned wanted = 0;
 	for (struct waiting **at = &j->first; *at != NULL;) {
-		enum jail_kind kind = (enum jail_kind)(*at)->request.kind;
-		struct slot *slot = kind == JAIL_EXEC
-					    ? slot_take_ready(&j->slots)
-					    : slot_make(&j->slots, kind, (*at)->request.source);
-		if (slot == NULL) {
-			wanted += kind == JAIL_EXEC;
+		const bool stocked = (*at)->request.kind == JAIL_EXEC;
+		bool in_use = false;
+		struct slot *slot = stocked ? slot_take_ready(&j->slots)
+					    : slot_make_for(&j->slots, &(*at)->request, &in_use);
+		if (slot == NULL && !in_use) {
+			wanted += stocked;
 			at = &(*at)->next;
 			continue;
 		}
 		struct waiting *w = waiting_take(j, at);
-		if (kind == JAIL_EXEC) {
-			slot_start(j, slot, w);
-			waiting_free(w);
-		} else {
+		if (slot != NULL && !stocked) {
 			slot->for_request = w;
-			slot->id = w->request.id;
+			continue;
 		}
+		if (slot != NULL)
+			slot_start(j, slot, w);
+		else
+			refused_send(j, &w->request, &address_in_use);
+		waiting_free(w);
 	}
 	wanted += j->making_fails ? 0 : j->setup->stock;
 	while (j->slots.ready_count + j->slots.making_exec < wanted &&
-		slot_make(&j->slots, JAIL_EXEC, 0) != NULL)
+		slot_make_spare(&j->slots) != NULL)
 		;
 }
 
@@ -145,12 +178,17 @@ static void slot_made(struct jailer *j, struct slot *slot, const struct helper_d
 	if (slot->kind == JAIL_EXEC)
 		j->making_fails = done->failed != 0;
 	if (done->failed) {
-		log_error("%s", done->text);
+		if (!done->taken)
+			log_error("%s", done->text);
 		if (w != NULL)
-			failed_send(j, &w->request, done->full != 0, done->text);
+			failed_send(j, &w->request,
+				&(struct failure){.full = done->full != 0,
+					.taken = done->taken ? JAILER_TAKEN_BY_HOST
+							     : JAILER_TAKEN_NOT,
+					.why = done->text});
 		slot_remove(&j->slots, slot);
 	} else if (w != NULL && slot->killed) {
-		failed_send(j, &w->request, false, "killed before it started");
+		failed_send(j, &w->request, &killed_early);
 		slot_remove(&j->slots, slot);
 	} else if (w != NULL) {
 		slot_start(j, slot, w);
@@ -165,11 +203,13 @@ static int helper_read(struct jailer *j, struct helper *h)
 {
 	struct helper_done done;
 	struct slot *slot;
-	int got = slots_helped(&j->slots, h, &slot, &done);
-	if (got < 0)
+	const enum slots_help help = slots_helped(&j->slots, h, &slot, &done);
+	if (help == SLOTS_LOST)
 		return -1;
-	if (got > 0)
+	if (help == SLOTS_MADE)
 		slot_made(j, slot, &done);
+	else if (help == SLOTS_REMOVED)
+		released_send(j, done.job.address);
 	slots_assign(j);
 	return 0;
 }
@@ -192,7 +232,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, pid_t pid, int statu
 		event.full = end->start_error == ENOSPC;
 		(void)snprintf(event.text, sizeof(event.text), "start a jail: %.23s: %s",
 			end->start_step, strerror(end->start_error));
-	} else if (WIFSIGNALED(event.status) || slot->kind != JAIL_EXEC) {
+	} else if (WIFSIGNALED(event.status) || !jail_runs_call(slot->kind)) {
 		/* Of a build it may be a child that was ended. */
 		event.out_of_memory = jail_runner->out_of_memory(&slot->parts);
 	}
@@ -223,7 +263,7 @@ static void request_kill(struct jailer *j, uint64_t id)
 	for (struct waiting **at = &j->first; *at != NULL; at = &(*at)->next) {
 		if ((*at)->request.id == id) {
 			struct waiting *w = waiting_take(j, at);
-			failed_send(j, &w->request, false, "killed before it started");
+			refused_send(j, &w->request, &killed_early);
 			waiting_free(w);
 			return;
 		}
@@ -234,6 +274,20 @@ static void request_kill(struct jailer *j, uint64_t id)
 	slot->killed = true;
 	if (slot->state == SLOT_RUNNING)
 		(void)kill(j->slots.pids[slot - j->slots.all], SIGKILL);
+}
+
+/* The server chooses; what it may not have is refused here. */
+static bool address_allowed(const struct jailer *j, uint32_t address)
+{
+	struct net_pool pool;
+	const struct net_setup *net = j->setup->plan->net;
+	if (net == NULL || !pools_find(net->pools, address, &pool))
+		return false;
+	for (unsigned i = 0; i < j->setup->journal->count; i++) {
+		if (j->setup->journal->entries[i].address == address)
+			return false;
+	}
+	return true;
 }
 
 /* 1: handled; 0: nothing there; -1: the server is gone or talks nonsense. */
@@ -251,10 +305,16 @@ static int request_read(struct jailer *j)
 		request_kill(j, in.request.id);
 		return 1;
 	}
-	if (in.request.type != JAILER_START || in.request.kind >= JAIL_SEED ||
-		count != JAILER_START_FDS) {
+	if (in.request.type != JAILER_START || in.request.kind >= JAIL_KINDS ||
+		in.request.kind == JAIL_SEED || count != JAILER_START_FDS ||
+		(in.request.kind == JAIL_EXEC_NET) != (in.request.address != 0)) {
 		close_all(in.fds, count);
 		return -1;
+	}
+	if (in.request.kind == JAIL_EXEC_NET && !address_allowed(j, in.request.address)) {
+		refused_send(j, &in.request, &address_in_use);
+		close_all(in.fds, JAILER_START_FDS);
+		return 1;
 	}
 	struct slot *ready = in.request.kind == JAIL_EXEC && j->first == NULL
 				     ? slot_take_ready(&j->slots)

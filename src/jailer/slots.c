@@ -49,12 +49,19 @@ static void jobs_hand_out(struct slots *s)
 	}
 }
 
-static void job_add(
-	struct slots *s, const struct slot *slot, enum helper_job_type type, uint64_t source)
+/* Of the request only what the slot does not know. */
+static void job_add(struct slots *s, const struct slot *slot, enum helper_job_type type,
+	const struct jailer_request *request)
 {
 	unsigned at = (s->jobs_at + s->jobs_count++) % s->setup->slots;
-	s->jobs[at] = (struct helper_job){
-		.type = type, .kind = slot->kind, .source = source, .slot = slot_number(s, slot)};
+	s->jobs[at] = (struct helper_job){.type = type,
+		.kind = slot->kind,
+		.slot = slot_number(s, slot),
+		.address = slot->address};
+	if (request != NULL) {
+		s->jobs[at].source = request->source;
+		s->jobs[at].probe = request->probe;
+	}
 	jobs_hand_out(s);
 }
 
@@ -95,18 +102,43 @@ static void slot_forget(struct slots *s, struct slot *slot)
 	s->pids[slot - s->all] = 0;
 }
 
-struct slot *slot_make(struct slots *s, enum jail_kind kind, uint64_t source)
+static void slot_make(struct slots *s, enum jail_kind kind, const struct jailer_request *request)
+{
+	struct slot *slot = s->free;
+	s->free = slot->next;
+	slot_forget(s, slot);
+	slot->state = SLOT_MAKING;
+	slot->kind = kind;
+	slot->address = request != NULL ? request->address : 0;
+	slot->id = request != NULL ? request->id : 0;
+	s->making_exec += kind == JAIL_EXEC;
+	job_add(s, slot, HELPER_CREATE, request);
+}
+
+struct slot *slot_make_spare(struct slots *s)
 {
 	struct slot *slot = s->free;
 	if (slot == NULL)
 		return NULL;
-	s->free = slot->next;
 	journal_made(s->setup->journal, slot_number(s, slot));
-	slot_forget(s, slot);
-	slot->state = SLOT_MAKING;
-	slot->kind = kind;
-	s->making_exec += kind == JAIL_EXEC;
-	job_add(s, slot, HELPER_CREATE, source);
+	slot_make(s, JAIL_EXEC, NULL);
+	return slot;
+}
+
+struct slot *slot_make_for(struct slots *s, const struct jailer_request *request, bool *in_use)
+{
+	struct slot *slot = s->free;
+	*in_use = false;
+	if (slot == NULL)
+		return NULL;
+	const unsigned number = slot_number(s, slot);
+	journal_made(s->setup->journal, number);
+	if (request->address != 0 && !journal_claim(s->setup->journal, number, request->address)) {
+		journal_free(s->setup->journal, number);
+		*in_use = true;
+		return NULL;
+	}
+	slot_make(s, (enum jail_kind)request->kind, request);
 	return slot;
 }
 
@@ -119,7 +151,7 @@ void slot_remove(struct slots *s, struct slot *slot)
 	}
 	slot_forget(s, slot);
 	slot->state = SLOT_REMOVING;
-	job_add(s, slot, HELPER_DESTROY, 0);
+	job_add(s, slot, HELPER_DESTROY, NULL);
 }
 
 void slot_ready(struct slots *s, struct slot *slot)
@@ -176,17 +208,20 @@ struct slot *slot_by_id(const struct slots *s, uint64_t id)
 	return NULL;
 }
 
-static void slot_removed(struct slots *s, struct slot *slot, const struct helper_done *done)
+static enum slots_help slot_removed(
+	struct slots *s, struct slot *slot, const struct helper_done *done)
 {
 	if (done->failed) {
 		log_error("slot %u could not be removed and is set aside: %s", done->job.slot,
 			done->text);
-		return;
+		return SLOTS_NOTHING;
 	}
 	journal_free(s->setup->journal, done->job.slot);
 	slot->state = SLOT_FREE;
+	slot->address = 0;
 	slot->next = s->free;
 	s->free = slot;
+	return SLOTS_REMOVED;
 }
 
 static void parts_raise(struct jail_parts *parts)
@@ -201,20 +236,19 @@ static void parts_raise(struct jail_parts *parts)
 	}
 }
 
-int slots_helped(struct slots *s, struct helper *h, struct slot **slot, struct helper_done *done)
+enum slots_help slots_helped(
+	struct slots *s, struct helper *h, struct slot **slot, struct helper_done *done)
 {
 	struct jail_parts parts;
 	int got = helper_take(h, done, &parts);
 	if (got <= 0)
-		return got;
+		return got < 0 ? SLOTS_LOST : SLOTS_NOTHING;
 	*slot = &s->all[done->job.slot - s->setup->first_slot];
 	jobs_hand_out(s);
-	if (done->job.type == HELPER_DESTROY) {
-		slot_removed(s, *slot, done);
-		return 0;
-	}
+	if (done->job.type == HELPER_DESTROY)
+		return slot_removed(s, *slot, done);
 	parts_raise(&parts);
 	(*slot)->parts = parts;
 	s->making_exec -= (*slot)->kind == JAIL_EXEC;
-	return 1;
+	return SLOTS_MADE;
 }

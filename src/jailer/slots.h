@@ -26,7 +26,8 @@ struct slot {
 	uint64_t id;
 	uint64_t started_ns;
 	struct jail_parts parts;
-	struct waiting *for_request; /* a build or fetch slot's own */
+	uint32_t address;            /* 0: none */
+	struct waiting *for_request; /* of a slot made for it */
 	int fds[JAILER_START_FDS];   /* what its jail was given, until it has parted; else -1 */
 	struct slot *next;           /* free or ready ones */
 	struct slot *next_parting;
@@ -49,9 +50,10 @@ int slots_open(struct slots *s, const struct jailer_setup *setup, struct fault *
 /* The slot's number among those of all jailers. */
 unsigned slot_number(const struct slots *s, const struct slot *slot);
 
-/* Has a free slot made, if there is one: it is ready (or its request's) once slots_helped gives it
- * back. */
-struct slot *slot_make(struct slots *s, enum jail_kind kind, uint64_t source);
+/* Have a free slot made: it is ready (or its request's) once slots_helped gives it back. NULL: none
+ * is free; or, *in_use, a slot of this or another jailer has the request's address. */
+struct slot *slot_make_spare(struct slots *s);
+struct slot *slot_make_for(struct slots *s, const struct jailer_request *request, bool *in_use);
 void slot_remove(struct slots *s, struct slot *slot);
 /* Puts it where slot_take_ready finds it. */
 void slot_ready(struct slots *s, struct slot *slot);
@@ -66,6 +68,12 @@ void slots_parted(struct slots *s);
 struct slot *slot_by_pid(const struct slots *s, pid_t pid);
 struct slot *slot_by_id(const struct slots *s, uint64_t id);
 
-/* Takes a helper's answer. 1: *slot was made, or could not be (done->failed); 0: nothing for the
- * caller to do; -1: the helper is gone. */
-int slots_helped(struct slots *s, struct helper *h, struct slot **slot, struct helper_done *done);
+enum slots_help {
+	SLOTS_NOTHING, /* for the caller to do */
+	SLOTS_MADE,    /* *slot was made, or could not be (done->failed) */
+	SLOTS_REMOVED, /* nothing is left of a slot; of its address neither */
+	SLOTS_LOST,    /* the helper is gone */
+};
+/* Takes a helper's answer. */
+enum slots_help slots_helped(
+	struct slots *s, struct helper *h, struct slot **slot, struct helper_done *done);

@@ -25,6 +25,9 @@ struct node {
 	bool user_mode;
 	uid_t server_uid; /* whom the server becomes; 0: stays */
 	struct jail_plan plan;
+	struct net_pools *pools; /* network.ip4, shared by all processes but the server */
+	int pools_fd;            /* the same for jailers, which are no forks of ours */
+	struct net_setup net;
 	struct journal journal;
 	unsigned jailers;
 	struct node_modules { /* how fetch jails reach modules; from modules{}, the environment or
@@ -94,6 +97,16 @@ enum { NODE_WORD = 1, NODE_CONTROL_MAX = 1 << 17 };
 void node_reload_take(struct node *n, const char *text, size_t len);
 /* Faults or warnings of a configuration, a log line each. */
 void node_log_lines(enum log_level level, const struct buf *lines);
+/* pools.c: the pools of a configuration as numbers. */
+void node_pools_read(const struct config *c, struct net_pools *out);
+/* Puts them where all processes see them, and checks them against the host. In user mode jails get
+ * no addresses. */
+int node_pools(struct node *n, struct buf *warnings, struct fault *f);
+/* Others, that SIGHUP brought: whether they fit the host; and in place of those there are. */
+int node_pools_check(const struct node *n, struct config *fresh, struct fault *f);
+void node_pools_publish(struct node *n, const struct config *c);
+/* In the server, which must not be able to change what jailers go by: a copy of its own instead. */
+void node_pools_leave(struct node *n);
 
 /* supervisor.c: runs until told to stop; the exit status. `ready_fd` gets a byte when calls are
  * served (-1: nobody waits). */

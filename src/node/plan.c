@@ -182,6 +182,7 @@ static void environments_fill(struct node *n)
 		"HTTPS_PROXY=http://127.0.0.1:3128", "HTTP_PROXY=http://127.0.0.1:3128", proxy,
 		sumdb, private, noproxy, nosumdb};
 	n->plan.environment[JAIL_EXEC] = environment(exec, sizeof(exec) / sizeof(exec[0]));
+	n->plan.environment[JAIL_EXEC_NET] = n->plan.environment[JAIL_EXEC];
 	n->plan.environment[JAIL_BUILD] = environment(build, sizeof(build) / sizeof(build[0]));
 	n->plan.environment[JAIL_FETCH] = environment(fetch, sizeof(fetch) / sizeof(fetch[0]));
 	n->plan.environment[JAIL_GIT] = n->plan.environment[JAIL_FETCH];
@@ -195,9 +196,12 @@ static struct jail_limits limits_of(const struct config_limits *c)
 
 int node_plan(struct node *n, struct fault *f)
 {
+	if (node_pools(n, &n->config.warnings, f) < 0)
+		return -1;
 	modules_fill(n);
 	environments_fill(n);
 	n->plan.limits[JAIL_EXEC] = limits_of(&n->config.exec);
+	n->plan.limits[JAIL_EXEC_NET] = limits_of(&n->config.exec);
 	n->plan.limits[JAIL_BUILD] = limits_of(&n->config.build);
 	n->plan.limits[JAIL_FETCH] = limits_of(&n->config.build);
 	n->plan.limits[JAIL_GIT] = limits_of(&n->config.build);

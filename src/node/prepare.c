@@ -236,7 +236,7 @@ static int base_certificates(const struct node *n, const char *root, struct faul
 	return 0;
 }
 
-/* What both kinds of root have. */
+/* What all kinds of root have. */
 static int root_make(
 	const struct preparing *p, const char *root, const char *const *dirs, struct fault *f)
 {
@@ -267,22 +267,31 @@ static int root_make(
 	return fs_copy(zones, zones_to, 0644, f) < 0 ? -1 : base_certificates(p->node, root, f);
 }
 
-/* Two roots: what calls run in has no place that is of no use to them. Made anew each time, so that
- * nothing of an older version or of a kill while they were written is seen in jails. */
-static int base_up(void *thing, struct fault *f)
+/* One for calls, with or without /proc. */
+static int calls_root_make(const struct preparing *p, const char *root, struct fault *f)
 {
 	static const char *const calls[] = {"dev", "tmp", "etc/ssl/certs", "usr/share", NULL};
 	static const char *const with_proc[] = {
 		"dev", "tmp", "etc/ssl/certs", "usr/share", "proc", NULL};
+	return root_make(p, root, p->node->config.proc ? with_proc : calls, f);
+}
+
+/* Three roots: what calls run in has no place that is of no use to them. Made anew each time, so
+ * that nothing of an older version or of a kill while they were written is seen in jails. */
+static int base_up(void *thing, struct fault *f)
+{
 	static const char *const tools[] = {"dev", "tmp", "etc/ssl/certs", "usr/share", "go", "src",
 		"cache", "modules/0", "modules/1", "modules/2", "modules/3", "modules/4",
 		"modules/5", "modules/6", "modules/7", NULL};
 	const struct preparing *p = thing;
 	defer_free char *base = node_path(p->node, "base");
+	defer_free char *base_net = node_path(p->node, "base-net");
 	defer_free char *base_tools = node_path(p->node, "base-tools");
-	if (fs_remove_all(base, f) < 0 || fs_remove_all(base_tools, f) < 0)
+	if (fs_remove_all(base, f) < 0 || fs_remove_all(base_net, f) < 0 ||
+		fs_remove_all(base_tools, f) < 0)
 		return -1;
-	if (root_make(p, base, p->node->config.proc ? with_proc : calls, f) < 0 ||
+	if (calls_root_make(p, base, f) < 0 || calls_root_make(p, base_net, f) < 0 ||
+		base_file(base_net, "etc/resolv.conf", "", f) < 0 ||
 		root_make(p, base_tools, tools, f) < 0)
 		return -1;
 	node_git_find(p->node);

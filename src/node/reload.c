@@ -61,7 +61,8 @@ static int fresh_load(
 {
 	if (config_load(fresh, n->config_path, faults, f) < 0 ||
 		node_config_check(n, fresh, f) < 0 ||
-		config_reload_check(&n->config, fresh, faults, f) < 0)
+		config_reload_check(&n->config, fresh, faults, f) < 0 ||
+		node_pools_check(n, fresh, f) < 0)
 		return -1;
 	return node_admin_token(n, fresh, f);
 }
@@ -78,7 +79,11 @@ void node_reload(struct node *n, int control)
 		config_differences(&n->config, &fresh, &changed);
 		if (changed.len > 0)
 			log_warn("SIGHUP: what changed here needs a restart: %s", changed.data);
+		/* The server hands out what jailers know. */
+		node_pools_publish(n, &fresh);
 		taken = fresh_send(control, &fresh, &f);
+		if (taken < 0)
+			node_pools_publish(n, &n->config);
 	}
 	if (taken == 0) {
 		config_reload_take(&n->config, &fresh);
@@ -98,9 +103,9 @@ void node_reload_take(struct node *n, const char *text, size_t len)
 		log_error("SIGHUP: the server cannot take what the supervisor read: %s", f.text);
 		return;
 	}
-	/* From here on the next request is asked for the new tokens. n->config.pools, which this
-	 * replaces, are those that leases come from. */
+	/* From here on the next request is asked for the new tokens. */
 	config_reload_take(&n->config, &fresh);
+	node_pools_read(&n->config, n->pools);
 	config_finish(&fresh);
 	log_info("tokens and address pools were read again");
 }

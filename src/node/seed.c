@@ -74,8 +74,9 @@ int node_seed(struct node *n, struct fault *f)
 		mmap(NULL, sizeof(*end), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (end == MAP_FAILED)
 		return fault_set(f, FAULT_PLATFORM, errno, "mmap");
+	const struct jail_order order = {.kind = JAIL_SEED};
 	if (jail_backend->prepare(&n->plan, f) < 0 ||
-		jail_backend->create(&n->plan, seed_slot(n), JAIL_SEED, 0, &parts, f) < 0)
+		jail_backend->create(&n->plan, seed_slot(n), &order, &parts, f) < 0)
 		return -1;
 	int ran = seed_run(n, &parts, end, f);
 	for (int i = 0; i < JAIL_PARTS; i++) {

@@ -30,6 +30,7 @@ struct server {
 	uv_loop_t loop;
 	struct jailer_client *jailers;
 	struct tools *tools;
+	struct leases *leases; /* NULL: jails get no addresses */
 	struct pool *pool;
 	struct api *api;
 	struct http_server *http, *local;
@@ -89,6 +90,8 @@ static void on_control(uv_poll_t *handle, int status, int events)
 		return;
 	if (n > NODE_WORD && count == 0) {
 		node_reload_take(s->node, text, (size_t)n);
+		if (s->leases != NULL)
+			lease_reload(s->leases, s->node->pools);
 		sodium_memzero(text, (size_t)n);
 		return;
 	}
@@ -129,6 +132,8 @@ static uint64_t memory_quarter(void)
 static void pool_open(struct server *s)
 {
 	const struct config *c = &s->node->config;
+	if (s->node->plan.net != NULL)
+		s->leases = leases_create(s->node->pools);
 	const struct pool_limits limits = {
 		.exec_ms = ms_of(c->exec_timeout),
 		.init_ms = ms_of(c->init_timeout),
@@ -137,6 +142,7 @@ static void pool_open(struct server *s)
 		.waiting_bytes_max = c->waiting_memory > 0 ? c->waiting_memory : memory_quarter(),
 		.running_max = c->children_max > 0 ? c->children_max : 256,
 		.idle_ms = (uint64_t)(c->idle_timeout / 1000000),
+		.leases = s->leases,
 	};
 	s->pool = pool_create(&s->loop, s->jailers, &limits);
 }
@@ -174,6 +180,7 @@ static void api_open(struct server *s)
 		.config = &n->config,
 		.jailers = s->jailers,
 		.state = n->state,
+		.leases = s->leases,
 		.invoke =
 			{
 				.sources = sources_create(&sources),
@@ -296,6 +303,7 @@ int server_run(struct node *n, int control, const int *jailers, unsigned count)
 	log_set_role("server");
 	(void)signal(SIGHUP, SIG_IGN); /* the supervisor's; who sends it to all ends nobody */
 	journal_close(&n->journal);    /* the jailers' and the supervisor's */
+	node_pools_leave(n);
 	if (server_open(&s, jailers, count, &f) < 0) {
 		log_error("%s", f.text);
 		return 1;

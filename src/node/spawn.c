@@ -114,6 +114,9 @@ static int gifts_make(const struct node *n, unsigned i, struct gifts *g, struct 
 		return -1;
 	*gift(g, HANDOVER_JOURNAL) = open(journal, O_RDWR | O_CLOEXEC);
 	*gift(g, HANDOVER_TOOL) = open(n->plan.tool, O_RDONLY | O_CLOEXEC);
+	*gift(g, HANDOVER_POOLS) = fcntl(n->pools_fd, F_DUPFD_CLOEXEC, 0);
+	if (*gift(g, HANDOVER_POOLS) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "dup");
 	if (*gift(g, HANDOVER_JOURNAL) < 0 || *gift(g, HANDOVER_TOOL) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "open %s or %s", journal, n->plan.tool);
 	return 0;

@@ -11,7 +11,7 @@
  * queues here: side by side they take longer each, and all together (measured: 1.9 instead of
  * 1.35 ms of cpu a start at 16). One that takes longer than this does something else, and holds up
  * nobody. */
-enum { SLOW_START_MS = 10, STARTS_MAX = 64 };
+enum { SLOW_START_MS = 10, STARTS_MAX = 64, ADDRESS_TRIES = 4 };
 
 struct pool {
 	uv_loop_t *loop;
@@ -94,13 +94,15 @@ static void starting_end(struct pool *pool, const struct pool_run *run)
 	}
 }
 
-static struct pool_run *run_new(struct pool *pool, struct pool_program *program, struct fault *f)
+/* One with an address waits for its link more than it uses the cpu: it does not count. */
+static struct pool_run *run_new(struct pool *pool, struct pool_program *program,
+	const struct lease_grant *grant, struct fault *f)
 {
-	struct pool_run *run = run_start(pool, program, f);
+	struct pool_run *run = run_start(pool, program, grant, f);
 	if (run == NULL)
 		return NULL;
 	run->started_ns = clock_mono_ns();
-	if (pool->starting_count < STARTS_MAX)
+	if (grant == NULL && pool->starting_count < STARTS_MAX)
 		pool->starting[pool->starting_count++] = run;
 	run->sibling = program->runs;
 	run->sibling_at = &program->runs;
@@ -158,7 +160,7 @@ static void spare_start(struct pool *pool, struct pool_program *program)
 	while (pool->oldest != NULL && waiting_is_full(pool, program))
 		waiting_end(pool, pool->oldest);
 	struct fault f = {0};
-	struct pool_run *run = run_new(pool, program, &f);
+	struct pool_run *run = run_new(pool, program, NULL, &f);
 	if (run == NULL) {
 		log_debug("no jail is kept waiting: %s", f.text);
 		return;
@@ -234,6 +236,7 @@ static void call_free(struct pool_call *call)
 {
 	call->pool->running--;
 	buf_finish(&call->frame);
+	free(call->ip4);
 	free(call);
 }
 
@@ -248,7 +251,7 @@ static void call_fail(struct pool_call *call, const struct fault *f)
 static void call_start(struct pool *pool, struct pool_call *call)
 {
 	struct fault f = {0};
-	call->run = run_new(pool, call->program, &f);
+	call->run = run_new(pool, call->program, NULL, &f);
 	if (call->run == NULL) {
 		call_fail(call, &f);
 		return;
@@ -296,6 +299,8 @@ void pool_on_ready(struct pool_run *run)
 {
 	struct pool *pool = run->pool;
 	starting_end(pool, run);
+	if (run->address != 0)
+		lease_confirm(pool->limits.leases, run->address);
 	if (run->call == NULL && run->program != NULL && run->spare &&
 		(run->call = queue_find(pool, run->program)) != NULL) {
 		run->spare = false;
@@ -369,6 +374,61 @@ void pool_on_gone(struct pool_run *run, uint64_t memory_peak)
 	queue_serve(run->pool);
 }
 
+/* ---- addresses ---- */
+
+/* Its address comes back by pool_released however the jail ends. */
+static struct pool_run *run_with_address(
+	struct pool *pool, struct pool_program *program, const char *ip4, struct fault *f)
+{
+	struct leases *leases = pool->limits.leases;
+	struct lease_grant grant;
+	char name[JAILER_NAME_MAX];
+	if (leases == NULL) {
+		(void)fault_code(f, FAULT_FORBIDDEN, "no_network", "jails get no addresses here");
+		return NULL;
+	}
+	if (lease_take(leases, ip4, &grant, f) < 0)
+		return NULL;
+	struct pool_run *run = run_new(pool, program, &grant, f);
+	if (run == NULL) {
+		lease_give(leases, grant.address); /* no jailer heard of it */
+		return NULL;
+	}
+	jailer_handle_name(&run->handle, name);
+	lease_hold(leases, grant.address, name);
+	return run;
+}
+
+static void pool_released(void *ctx, uint32_t address)
+{
+	struct pool *pool = ctx;
+	lease_give(pool->limits.leases, address);
+}
+
+void pool_on_address(struct pool_run *run)
+{
+	if (run->call != NULL)
+		metrics_time(METRIC_NETWORK_ALLOCATE, clock_mono_ns() - run->call->asked_ns);
+}
+
+bool pool_on_taken(struct pool_run *run, enum jailer_taken taken)
+{
+	struct pool *pool = run->pool;
+	struct pool_call *call = run->call;
+	struct fault f = {0};
+	if (taken == JAILER_TAKEN_BY_HOST)
+		lease_conflict(pool->limits.leases, run->address);
+	if (run->program == NULL || call->tries_left-- == 0)
+		return false;
+	struct pool_run *next = run_with_address(pool, run->program, call->ip4, &f);
+	if (next == NULL)
+		return false;
+	run->call = NULL;
+	next->call = call;
+	call->run = next;
+	return true;
+}
+
 /* ---- calls ---- */
 
 /* A spare that is on its way: the call that comes before it is READY has it. */
@@ -385,6 +445,39 @@ static struct pool_run *starting_take(struct pool_program *program)
 	return NULL;
 }
 
+/* Finds or starts a jail for it; call->run stays NULL where it has to queue. */
+static int call_place(struct pool *pool, struct pool_call *call, struct fault *f)
+{
+	struct pool_program *program = call->program;
+	demand_note(&program->demand, call->asked_ns);
+	call->waited = program->waiting != NULL;
+	call->run = call->waited ? program->waiting : starting_take(program);
+	metrics_count(METRIC_POOL_ASKED,
+		call->waited        ? METRIC_POOL_HIT
+		: call->run != NULL ? METRIC_POOL_STARTING
+				    : METRIC_POOL_MISS,
+		0);
+	if (call->waited)
+		waiting_remove(pool, call->run);
+	else if (call->run == NULL && pool->first == NULL && start_allowed(pool) &&
+		 (call->run = run_new(pool, program, NULL, f)) == NULL)
+		return -1;
+	return 0;
+}
+
+/* A jail of its own, at once: none with an address waits, and none queues. */
+static int call_place_with_address(
+	struct pool *pool, struct pool_call *call, const char *ip4, struct fault *f)
+{
+	metrics_count(METRIC_POOL_ASKED, METRIC_POOL_MISS, 0);
+	call->run = run_with_address(pool, call->program, ip4, f);
+	if (call->run == NULL)
+		return -1;
+	call->ip4 = mem_strdup(ip4);
+	call->tries_left = ADDRESS_TRIES;
+	return 0;
+}
+
 struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	const struct pool_request *request,
 	void (*done)(void *ctx, const struct pool_result *result), void *ctx, struct fault *f)
@@ -397,22 +490,12 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	}
 	struct pool_call *call = mem_zero(1, sizeof(*call));
 	call->asked_ns = clock_mono_ns();
-	demand_note(&program->demand, call->asked_ns);
 	call->pool = pool;
 	call->program = program;
 	call->done = done;
 	call->ctx = ctx;
-	call->waited = program->waiting != NULL;
-	call->run = call->waited ? program->waiting : starting_take(program);
-	metrics_count(METRIC_POOL_ASKED,
-		call->waited        ? METRIC_POOL_HIT
-		: call->run != NULL ? METRIC_POOL_STARTING
-				    : METRIC_POOL_MISS,
-		0);
-	if (call->waited)
-		waiting_remove(pool, call->run);
-	else if (call->run == NULL && pool->first == NULL && start_allowed(pool) &&
-		 (call->run = run_new(pool, program, f)) == NULL) {
+	if ((request->ip4 != NULL ? call_place_with_address(pool, call, request->ip4, f)
+				  : call_place(pool, call, f)) < 0) {
 		free(call);
 		return NULL;
 	}
@@ -487,6 +570,8 @@ struct pool *pool_create(
 	pool->loop = loop;
 	pool->jailers = jailers;
 	pool->limits = *limits;
+	if (limits->leases != NULL)
+		jailer_client_on_released(jailers, pool_released, pool);
 	(void)uv_timer_init(loop, &pool->idle);
 	pool->idle.data = pool;
 	(void)uv_timer_start(&pool->idle, idle_check, 1000, 1000);

@@ -3,13 +3,15 @@
 /*
  * pool: hands out execution jails in which a program (an artifact) is started, initialised and
  * waiting, makes one where none waits, and refills behind the request. Each jail serves one call
- * and is thrown away. A call's end is told apart here: what the function did (pool_outcome) from
- * what we failed to do (a fault).
+ * and is thrown away. A jail with an address is made for its call: none is kept waiting, so that
+ * whoever is told that no address is free knows that calls hold them all. A call's end is told
+ * apart here: what the function did (pool_outcome) from what we failed to do (a fault).
  */
 
 #include "base/buf.h"
 #include "base/fault.h"
 #include "jailer/client.h"
+#include "net/lease.h"
 #include "pool/demand.h"
 
 #include <stdbool.h>
@@ -69,12 +71,15 @@ struct pool_limits {
 	uint64_t waiting_bytes_max; /* likewise */
 	unsigned running_max;       /* calls at once; beyond: FAULT_LIMITED */
 	uint64_t idle_ms;           /* a jail waits no longer than this */
+	struct leases *leases;      /* NULL: no call gets an address */
 };
 
 struct pool_request {
 	unsigned flags; /* FRAME_CALL_… */
 	const char *name;
 	const struct buf *rest; /* as frame.h says */
+	const char *ip4;        /* the pool of addresses its jail has one of, ""  the first; NULL:
+				   no network */
 };
 
 struct pool;

@@ -288,6 +288,10 @@ static void end_tell(struct pool_run *run, const struct jailer_event *event)
 			"no jail could be started in time, the node is too busy; try again");
 	} else if (run->forced == POOL_JAIL_KILLED && event->type == JAILER_FAILED) {
 		result.outcome = POOL_JAIL_KILLED; /* before it had a slot */
+	} else if (event->type == JAILER_FAILED && event->taken != JAILER_TAKEN_NOT) {
+		result.outcome = POOL_FAULT;
+		(void)fault_code(&result.fault, FAULT_BUSY, "no_address",
+			"other hosts answer for the addresses that were tried; try again");
 	} else if (event->type == JAILER_FAILED) {
 		result.outcome = POOL_FAULT;
 		(void)fault_code(&result.fault, event->full ? FAULT_FULL : FAULT_BUSY,
@@ -310,9 +314,14 @@ static void run_event(struct jailer_handle *handle, const struct jailer_event *e
 	struct pool_run *run =
 		(struct pool_run *)((char *)handle - offsetof(struct pool_run, handle));
 	(void)fd;
-	if (event->type == JAILER_STARTED)
+	if (event->type == JAILER_STARTED) {
+		pool_on_address(run);
 		return;
-	if (run->call != NULL)
+	}
+	if (run->call != NULL && event->type == JAILER_FAILED && event->taken != JAILER_TAKEN_NOT &&
+		run->forced == POOL_VALUE && pool_on_taken(run, (enum jailer_taken)event->taken))
+		log_debug("a call goes on with another address");
+	else if (run->call != NULL)
 		end_tell(run, event);
 	else if (event->type == JAILER_FAILED && run->forced == POOL_VALUE)
 		log_warn("a jail could not be kept waiting: %s", event->text);
@@ -377,7 +386,8 @@ static void run_show(const struct jailer_handle *handle, struct jailer_view *vie
 		(const struct pool_run *)((const char *)handle - offsetof(struct pool_run, handle));
 	*view = (struct jailer_view){
 		.state = states[run->forced != POOL_VALUE ? RUN_ENDING : run->state],
-		.module = run->module};
+		.module = run->module,
+		.ip4 = run->address != 0 ? run->ip4 : NULL};
 }
 
 static void run_kill_asked(struct jailer_handle *handle)
@@ -385,7 +395,19 @@ static void run_kill_asked(struct jailer_handle *handle)
 	pool_on_kill((struct pool_run *)((char *)handle - offsetof(struct pool_run, handle)));
 }
 
-struct pool_run *run_start(struct pool *pool, struct pool_program *program, struct fault *f)
+static int jail_start(struct pool *pool, struct pool_run *run, const struct lease_grant *grant,
+	const int fds[JAILER_START_FDS], struct fault *f)
+{
+	if (grant == NULL)
+		return jailer_client_start(pool_jailers(pool), &run->handle, JAIL_EXEC, 0, fds, f);
+	run->address = grant->address;
+	(void)ip4_text(run->address, run->ip4);
+	return jailer_client_start_net(
+		pool_jailers(pool), &run->handle, grant->address, grant->probe, fds, f);
+}
+
+struct pool_run *run_start(struct pool *pool, struct pool_program *program,
+	const struct lease_grant *grant, struct fault *f)
 {
 	struct ends ends;
 	if (ends_open(&ends, f) < 0)
@@ -396,7 +418,7 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program, stru
 	run->handle.kill = run_kill_asked;
 	const int fds[JAILER_START_FDS] = {
 		ends.theirs[1], ends.theirs[2], ends.theirs[0], program->fd};
-	if (jailer_client_start(pool_jailers(pool), &run->handle, JAIL_EXEC, 0, fds, f) < 0) {
+	if (jail_start(pool, run, grant, fds, f) < 0) {
 		ends_close(&ends);
 		free(run);
 		return NULL;

@@ -20,6 +20,8 @@ struct pool_call {
 	void (*done)(void *ctx, const struct pool_result *result);
 	void *ctx;
 	bool waited;
+	char *ip4;           /* as in pool_request, a copy; NULL: none */
+	unsigned tries_left; /* of addresses that turn out to be somebody else's */
 	uint64_t asked_ns, called_ns;
 };
 
@@ -35,6 +37,8 @@ struct pool_run {
 	enum run_state state;
 	enum pool_outcome forced; /* why we killed it, once we did; else POOL_VALUE */
 	uint64_t started_ns, waiting_since_ns;
+	uint32_t address;      /* 0: none */
+	char ip4[IP4_TEXT];    /* the same for people */
 	int control, out, err; /* our ends */
 	uv_poll_t control_poll, out_poll, err_poll;
 	uv_timer_t timer;
@@ -48,8 +52,9 @@ struct pool_run {
 	char *module;                      /* for people; its own, as programs may go first */
 };
 
-/* Starts a jail with the program. NULL: f set. */
-struct pool_run *run_start(struct pool *pool, struct pool_program *program, struct fault *f);
+/* Starts a jail with the program, and with an address where one is granted. NULL: f set. */
+struct pool_run *run_start(struct pool *pool, struct pool_program *program,
+	const struct lease_grant *grant, struct fault *f);
 /* Gives a READY run its call. */
 void run_call(struct pool_run *run, struct pool_call *call);
 /* Kills it; its call, if any, is told `why`. */
@@ -59,6 +64,10 @@ void run_kill(struct pool_run *run, enum pool_outcome why);
 void pool_on_ready(struct pool_run *run);
 void pool_on_result(struct pool_run *run, struct pool_result *result);
 void pool_on_kill(struct pool_run *run); /* an administrator wants its end */
+/* Its jail has its address. */
+void pool_on_address(struct pool_run *run);
+/* Its address is somebody else's: true where its call goes on with another. */
+bool pool_on_taken(struct pool_run *run, enum jailer_taken taken);
 /* EXITED or FAILED came: it is about to be freed. Bytes that its program used at most, or 0. */
 void pool_on_gone(struct pool_run *run, uint64_t memory_peak);
 const struct pool_limits *pool_limits_of(const struct pool *pool);

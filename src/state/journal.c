@@ -61,6 +61,20 @@ void journal_made(struct journal *j, unsigned slot)
 	j->entries[slot] = (struct journal_entry){.state = JOURNAL_MADE};
 }
 
+bool journal_claim(struct journal *j, unsigned slot, uint32_t address)
+{
+	/* Written before looking, as every jailer does: of two at once each sees the other. */
+	__atomic_store_n(&j->entries[slot].address, address, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < j->count; i++) {
+		if (i == slot ||
+			__atomic_load_n(&j->entries[i].address, __ATOMIC_SEQ_CST) != address)
+			continue;
+		__atomic_store_n(&j->entries[slot].address, 0, __ATOMIC_SEQ_CST);
+		return false;
+	}
+	return true;
+}
+
 void journal_started(struct journal *j, unsigned slot, pid_t pid)
 {
 	j->entries[slot].pid = (int32_t)pid;

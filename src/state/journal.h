@@ -8,14 +8,16 @@
 
 #include "base/fault.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 enum journal_state { JOURNAL_FREE, JOURNAL_MADE };
 
 struct journal_entry {
-	uint32_t state; /* enum journal_state */
-	int32_t pid;    /* the jail's first process, 0 before it runs */
+	uint32_t state;   /* enum journal_state */
+	int32_t pid;      /* the jail's first process, 0 before it runs */
+	uint32_t address; /* it has, or is about to get; 0: none */
 };
 
 struct journal {
@@ -31,6 +33,8 @@ void journal_close(struct journal *j);
 /* Processes forked from now on do not have the mapping: jails are forks of the jailer. */
 void journal_keep_from_children(const struct journal *j);
 void journal_made(struct journal *j, unsigned slot);
+/* Takes an address for a slot that was made; false: another slot has it, of whichever jailer. */
+bool journal_claim(struct journal *j, unsigned slot, uint32_t address);
 void journal_started(struct journal *j, unsigned slot, pid_t pid);
 void journal_free(struct journal *j, unsigned slot);
 /* Kills the process an entry names, if it is still the first process of a jail of ours: its command

@@ -40,6 +40,7 @@ static void beyond_loopback_a_token_is_needed(void **state)
 }
 
 #define POOL(members) "{\"network\": {\"ip4\": {" members "}}}"
+#define START_2       "\"start_addr\": \"10.0.0.2\""
 #define NET24         "\"mask\": \"255.255.255.0\""
 
 static void pools_fill_in_what_follows(void **state)
@@ -59,6 +60,11 @@ static void pools_fill_in_what_follows(void **state)
 	assert_int_equal(c.pools_count, 2);
 	assert_string_equal(c.pools[1].name, "b");
 	assert_string_equal(c.pools[1].end_addr, "10.0.0.254");
+	config_finish(&c);
+	c = good(POOL(START_2 ", " NET24 ", \"range\": 9, \"open\": [\"10.1.0.0/16\", "
+			      "\"192.168.1.7/32\"]"));
+	assert_string_equal(c.pools[0].open[1], "192.168.1.7/32");
+	assert_null(c.pools[0].open[2]);
 	config_finish(&c);
 	c = good("{\"network\": {\"ip4\": []}}");
 	assert_int_equal(c.pools_count, 0);
@@ -133,6 +139,18 @@ static void pools_that_cannot_work_are_refused(void **state)
 				     "{\"name\": \"b\", " START("10.0.0.20") ", " NET24
 									     ", \"range\": 29}]}}",
 			"network.ip4: the pools \"a\" and \"b\" overlap", "one pool"},
+		{"{\"network\": {\"ip4\": [{\"name\": \"a\", " START(
+			 "10.0.0.2") ", " NET24 ", \"range\": 20},"
+				     "{\"name\": \"b\", " START(
+					     "10.0.0.30") ", " NET24
+							  ", \"range\": 39, \"gateway\": "
+							  "\"10.0.0.9\"}]}}",
+			"network.ip4: the pool \"a\" holds 10.0.0.9",
+			"the gateway of the pool \"b\""},
+		{POOL(START("10.0.0.2") ", " NET24 ", \"range\": 9, \"open\": [\"10.1.0.1/16\"]"),
+			"network.ip4.open: found \"10.1.0.1/16\" at place 0", "networks such as"},
+		{POOL(START("10.0.0.2") ", " NET24 ", \"range\": 9, \"open\": \"10.1.0.0/16\""),
+			"network.ip4.open: found", "networks such as"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		bad(rows[i][0], rows[i][1], rows[i][2]);

@@ -21,11 +21,17 @@ static int linux_prepare(struct jail_plan *plan, struct fault *f)
 	if (linux_cgroups.version == 0) /* nothing new to an ordinary user, who seldom has any */
 		log_write(plan->user_mode ? LOG_INFO : LOG_WARN,
 			"no control groups (%s): rlimits stand in for memory and pids", why);
+	if (plan->net != NULL && net_host_clear(plan->net, f) < 0)
+		return -1;
 	return filter_prepare(f);
 }
 
 static void linux_finish(const struct jail_plan *plan)
 {
+	struct fault f = {0};
+	if (plan->net != NULL && net_host_clear(plan->net, &f) < 0)
+		log_error("the host's network is not as it was; the next start tries again: %s",
+			f.text);
 	defer_free char *noted = mem_printf("%s/run/cgroups", plan->state);
 	if (linux_cgroups.version != 0)
 		cgroup_finish(&linux_cgroups);
@@ -58,7 +64,8 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 	say(report, "ok", "seccomp", "filters compiled");
 	struct jail_parts parts;
 	unsigned slot = plan->slots; /* one past the last: nobody else's */
-	if (slot_create(plan, slot, JAIL_EXEC, 0, &parts, f) < 0) {
+	const struct jail_order order = {.kind = JAIL_EXEC};
+	if (slot_create(plan, slot, &order, &parts, f) < 0) {
 		say(report, "fail", "namespaces", f->text);
 		return -1;
 	}
@@ -73,6 +80,10 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 	int gone = slot_destroy(plan, slot, f);
 	if (!others && linux_cgroups.version != 0)
 		cgroup_finish(&linux_cgroups);
+	if (plan->net != NULL && plan->net->pools->count > 0) {
+		net_host_report(plan->net, report);
+		net_host_probe(plan->net, report);
+	}
 	return gone;
 }
 

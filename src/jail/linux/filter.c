@@ -5,7 +5,8 @@
  *
  * Execution jails besides: no new process (clone only with CLONE_THREAD; clone3, whose flags a
  * filter cannot read, answers ENOSYS), no exec but the stub's own by descriptor, no socket but
- * AF_UNIX.
+ * AF_UNIX. Those with an address have TCP and UDP over IPv4 too; no raw sockets, no IPv6, and no
+ * netlink, by which Go only lists interfaces.
  */
 
 #include "jail/linux/linux.h"
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,7 +277,7 @@ static int memory_rules(scmp_filter_ctx filter, enum jail_kind kind)
 	static const char *const all[] = {"mmap", "memfd_create"};
 	/* A file in memory could be run (execveat must be allowed for the artifact itself); what
 	 * lies in /tmp cannot. */
-	if (kind != JAIL_EXEC)
+	if (!jail_runs_call(kind))
 		return allow(filter, all, 2);
 	if (linux_cgroups.version != 0)
 		return allow(filter, all, 1);
@@ -298,6 +300,20 @@ static int exec_rules(scmp_filter_ctx filter)
 	for (size_t i = 0; i < sizeof(prctls) / sizeof(prctls[0]); i++)
 		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)prctls[i]));
+	return failed;
+}
+
+/* TCP and UDP; the type's upper bits are flags (socket(2)). */
+static int ip4_rules(scmp_filter_ctx filter)
+{
+	static const int sockets[][2] = {{SOCK_STREAM, 0}, {SOCK_STREAM, IPPROTO_TCP},
+		{SOCK_DGRAM, 0}, {SOCK_DGRAM, IPPROTO_UDP}};
+	int failed = 0;
+	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++)
+		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
+			SCMP_A0(SCMP_CMP_EQ, AF_INET),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)sockets[i][0]),
+			SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)sockets[i][1]));
 	return failed;
 }
 
@@ -362,8 +378,9 @@ static int kind_prepare(enum jail_kind kind)
 	failed |= memory_rules(filter, kind);
 	failed |= seccomp_rule_add(
 		filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-	failed |= kind == JAIL_EXEC ? exec_rules(filter)
-				    : (clone_rule(filter) | process_rules(filter));
+	failed |= jail_runs_call(kind) ? exec_rules(filter)
+				       : (clone_rule(filter) | process_rules(filter));
+	failed |= kind == JAIL_EXEC_NET ? ip4_rules(filter) : 0;
 	if (failed == 0)
 		failed = program_export(filter, &linux_filters[kind]);
 	seccomp_release(filter);

@@ -1,9 +1,9 @@
 /*
  * landlock: a second wall behind the mounts, for execution jails: files are written below /tmp and
- * to the devices, and that is all; no TCP; no abstract sockets or signals out of the jail. Made
- * once for a slot, in its namespaces; entering it is one system call. Where the kernel has none, or
- * an older one, what it lacks is left out: the namespaces and the filter stand by themselves.
- * landlock(7).
+ * to the devices, and that is all; no TCP where it has no address; no abstract sockets or signals
+ * out of the jail. Made once for a slot, in its namespaces; entering it is one system call. Where
+ * the kernel has none, or an older one, what it lacks is left out: the namespaces and the filter
+ * stand by themselves. landlock(7).
  */
 
 #include "jail/linux/linux.h"
@@ -53,7 +53,7 @@ static int rule_add(int ruleset, const char *path, uint64_t rights)
 	return (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 }
 
-int landlock_make(void)
+int landlock_make(bool tcp)
 {
 	struct ruleset r;
 	long version =
@@ -61,6 +61,8 @@ int landlock_make(void)
 	if (version < 1)
 		return -1;
 	size_t size = ruleset_fit(&r, version);
+	if (tcp)
+		r.net = 0;
 	defer_close int ruleset = (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
 	const uint64_t nodes = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK;
 	if (ruleset < 0 ||

@@ -45,20 +45,20 @@ extern struct cgroups linux_cgroups;
 extern struct sock_fprog linux_filters[JAIL_KINDS];
 int filter_prepare(struct fault *f);
 
-/* A ruleset for the mounts as they stand, or -1 where the kernel has no landlock. */
-int landlock_make(void);
+/* A ruleset for the mounts as they stand, with TCP or without, or -1 where the kernel has no
+ * landlock. */
+int landlock_make(bool tcp);
 /* The calling thread and what it becomes; needs no_new_privs. Async-signal-safe. */
 int landlock_enter(int ruleset);
 
 /* Makes the root of a jail of this kind from the plan and pivots into it; the caller is alone in a
  * new mount namespace of a new user namespace. On failure *step names what failed and errno says
  * why. */
-int root_enter(
-	const struct jail_plan *plan, enum jail_kind kind, uint64_t source, const char **step);
+int root_enter(const struct jail_plan *plan, const struct jail_order *order, const char **step);
 
 int userns_enter(struct jail_plan *plan, struct fault *f);
 
-int slot_create(const struct jail_plan *plan, unsigned slot, enum jail_kind kind, uint64_t source,
+int slot_create(const struct jail_plan *plan, unsigned slot, const struct jail_order *order,
 	struct jail_parts *parts, struct fault *f);
 /* Sets parts->mark from the slot as it is made. */
 int slot_mark(struct jail_parts *parts);

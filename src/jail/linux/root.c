@@ -4,6 +4,7 @@
  *
  *   /dev/{null,zero,full,random,urandom}  the host's nodes, bound
  *   /tmp                                  a tmpfs of limited size, the jail's own
+ *   /etc/resolv.conf                      of a jail with an address: its pool's resolvers
  *   /go /src /cache                       build: toolchain and source read-only; the shared build
  * cache below an overlay whose upper layer is thrown away with the jail /go fetch
  *   /usr/lib … /usr/bin/git               git: what the host's git needs, read-only (node/git.c)
@@ -16,6 +17,8 @@
  */
 
 #include "jail/linux/linux.h"
+
+#include "base/defer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -145,6 +148,30 @@ static int tmp_mount(const struct jail_limits *limits, unsigned long flags)
 	return mount("tmpfs", "tmp", "tmpfs", flags | MS_NOSUID | MS_NODEV | MS_NOATIME, options);
 }
 
+/* The pool's resolvers, in a file of a file system of its own that only this mount keeps alive:
+ * read only, and nothing of it on the host. */
+static int resolvers_bind(const struct jail_plan *plan, uint32_t address)
+{
+	static const struct jail_limits small = {.tmp = 65536};
+	struct net_pool pool = {0};
+	char text[128] = "";
+	size_t len = 0;
+	(void)pools_find(plan->net->pools, address, &pool);
+	for (uint32_t i = 0; i < pool.dns_count && i < POOLS_DNS_MAX; i++) {
+		char ip4[IP4_TEXT];
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "nameserver %s\n",
+			ip4_text(pool.dns[i], ip4));
+	}
+	if (tmp_mount(&small, MS_NOEXEC) < 0)
+		return -1;
+	defer_close int fd = open("tmp/resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (fd < 0 || write(fd, text, len) != (ssize_t)len ||
+		bind_to("tmp/resolv.conf", "etc/resolv.conf",
+			MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC) < 0)
+		return -1;
+	return umount2("tmp", MNT_DETACH);
+}
+
 /* The shared cache is never written: what a build adds goes to the jail's own tmpfs. The kernel
  * copies a directory up before a file is added to it, owner and all, so the cache's owner must be
  * mapped here (slot.c), and its directories are open to all; private/ keeps the host's users away
@@ -190,13 +217,15 @@ static int become_jail(void)
 		       : 0;
 }
 
-int root_enter(
-	const struct jail_plan *plan, enum jail_kind kind, uint64_t source, const char **step)
+int root_enter(const struct jail_plan *plan, const struct jail_order *order, const char **step)
 {
+	const enum jail_kind kind = order->kind;
 	char root[4100];
 	int cache = -1;
-	(void)snprintf(
-		root, sizeof(root), "%s/base%s", plan->state, kind == JAIL_EXEC ? "" : "-tools");
+	(void)snprintf(root, sizeof(root), "%s/base%s", plan->state,
+		kind == JAIL_EXEC       ? ""
+		: kind == JAIL_EXEC_NET ? "-net"
+					: "-tools");
 	*step = "private mounts";
 	if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -1;
@@ -207,7 +236,7 @@ int root_enter(
 	if (devices_bind() < 0)
 		return -1;
 	if ((kind == JAIL_BUILD || kind == JAIL_SEED) &&
-		build_binds(plan, kind, source, &cache, step) < 0)
+		build_binds(plan, kind, order->source, &cache, step) < 0)
 		return -1;
 	if (jail_kind_fetches(kind) && fetch_binds(plan, step) < 0)
 		return -1;
@@ -216,8 +245,11 @@ int root_enter(
 	*step = "uid";
 	if (become_jail() < 0)
 		return -1;
+	*step = "resolv.conf";
+	if (kind == JAIL_EXEC_NET && resolvers_bind(plan, order->address) < 0)
+		return -1;
 	*step = "tmp";
-	if (tmp_mount(&plan->limits[kind], kind == JAIL_EXEC ? MS_NOEXEC : 0) < 0)
+	if (tmp_mount(&plan->limits[kind], jail_runs_call(kind) ? MS_NOEXEC : 0) < 0)
 		return -1;
 	*step = "build cache";
 	if (cache >= 0 && (kind == JAIL_SEED ? cache_bind(cache) : cache_overlay(cache)) < 0)

@@ -5,6 +5,7 @@
  * maps its one uid, lets it build the root, takes the namespaces by descriptor and ends it. The
  * namespaces live on by those descriptors alone, so that closing them, however that happens,
  * removes everything but the control groups; those are named by slot and found again by looking.
+ * A slot with an address has a link besides (net/link.h), made for its call and never for another.
  */
 
 #include "jail/linux/linux.h"
@@ -31,8 +32,8 @@
 struct making {
 	const struct jail_plan *plan;
 	unsigned slot;
+	const struct jail_order *order;
 	enum jail_kind kind;
-	uint64_t source;
 	struct jail_parts *parts;
 	pid_t maker;
 	int talk; /* to the maker; carries its listener */
@@ -89,15 +90,15 @@ static _Noreturn void maker_run(const struct making *m, int talk)
 	(void)close(m->talk);
 	if (read(talk, &go, 1) != 1)
 		_exit(1);
-	if (root_enter(m->plan, m->kind, m->source, &step) < 0) {
+	if (root_enter(m->plan, m->order, &step) < 0) {
 		word.error = errno;
 	} else if (jail_kind_fetches(m->kind)) {
 		step = "listener";
 		own[count++] = listener_open();
-	} else if (m->kind == JAIL_EXEC) {
+	} else if (jail_runs_call(m->kind)) {
 		step = "tmp";
 		own[count++] = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		own[count] = landlock_make();
+		own[count] = landlock_make(m->kind == JAIL_EXEC_NET);
 		count += own[count] >= 0;
 	}
 	if (count > 0 && own[0] < 0) {
@@ -180,6 +181,18 @@ static void spaces_down(void *thing)
 	m->talk = -1;
 }
 
+/* While the maker makes the root. */
+static int link_up(void *thing, struct fault *f)
+{
+	struct making *m = thing;
+	if (m->kind != JAIL_EXEC_NET)
+		return 0;
+	const struct net_link_want want = {.netns = m->parts->fd[PART_NET],
+		.address = m->order->address,
+		.probe = m->order->probe};
+	return net_link_make(m->plan->net, &want, f);
+}
+
 static int root_up(void *thing, struct fault *f)
 {
 	struct making *m = thing;
@@ -222,16 +235,17 @@ static const struct step slot_steps[] = {
 	{"descriptors", nothing_up, parts_down},
 	{"cgroup", groups_up, groups_down},
 	{"namespaces", spaces_up, NULL},
+	{"link", link_up, NULL}, /* it goes with the net namespace */
 	{"root", root_up, NULL},
 };
 
-int slot_create(const struct jail_plan *plan, unsigned slot, enum jail_kind kind, uint64_t source,
+int slot_create(const struct jail_plan *plan, unsigned slot, const struct jail_order *order,
 	struct jail_parts *parts, struct fault *f)
 {
 	struct making m = {.plan = plan,
 		.slot = slot,
-		.kind = kind,
-		.source = source,
+		.order = order,
+		.kind = order->kind,
 		.parts = parts,
 		.talk = -1};
 	memset(parts->fd, 0xff, sizeof(parts->fd));

@@ -59,7 +59,7 @@ static _Noreturn void give_up(struct jail_end *end, const char *step)
 static void cpus_open(const struct starting *s)
 {
 	cpu_set_t all;
-	if (s->kind == JAIL_EXEC)
+	if (jail_runs_call(s->kind))
 		return;
 	memset(&all, 0xff, sizeof(all));
 	(void)sched_setaffinity(0, sizeof(all), &all);
@@ -70,7 +70,7 @@ static void cpus_open(const struct starting *s)
  * over it; spaces_enter puts it into the slot. -1: not wanted. */
 static int proc_make(const struct starting *s)
 {
-	if (!s->plan->proc || s->kind != JAIL_EXEC)
+	if (!s->plan->proc || !jail_runs_call(s->kind))
 		return -1;
 	int context = fsopen("proc", FSOPEN_CLOEXEC);
 	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "subset", "pid", 0) < 0 ||
@@ -140,12 +140,12 @@ static void limits_apply(const struct starting *s)
 {
 	const struct jail_limits *limits = &s->plan->limits[s->kind];
 	limit_set(s, RLIMIT_CORE, 0);
-	limit_set(s, RLIMIT_NOFILE, s->kind == JAIL_EXEC ? 256 : 4096);
+	limit_set(s, RLIMIT_NOFILE, jail_runs_call(s->kind) ? 256 : 4096);
 	limit_set(s, RLIMIT_MSGQUEUE, 0);
 	limit_set(s, RLIMIT_MEMLOCK, 65536);
 	/* What a build or fetch hands out is a file on the host's disk; a call has only its tmpfs,
 	 * whose size ends it in Go's usual words. */
-	if (s->kind != JAIL_EXEC)
+	if (!jail_runs_call(s->kind))
 		limit_set(s, RLIMIT_FSIZE, limits->tmp);
 	if (linux_cgroups.version != 0)
 		return;
@@ -183,8 +183,12 @@ static _Noreturn void program_exec(const struct starting *s)
 	static char *const build_argv[] = {"tool", "build", NULL};
 	static char *const fetch_argv[] = {"tool", "fetch", NULL};
 	static char *const seed_argv[] = {"tool", "seed", NULL};
-	static char *const *const argv[JAIL_KINDS] = {
-		exec_argv, build_argv, fetch_argv, fetch_argv, seed_argv};
+	static char *const *const argv[JAIL_KINDS] = {[JAIL_EXEC] = exec_argv,
+		[JAIL_BUILD] = build_argv,
+		[JAIL_FETCH] = fetch_argv,
+		[JAIL_GIT] = fetch_argv,
+		[JAIL_SEED] = seed_argv,
+		[JAIL_EXEC_NET] = exec_argv};
 	/* The jailer keeps 0 to 9 for itself, so that no source is overwritten by a target. */
 	fd_place(s, s->nothing >= 0 ? s->nothing : s->fds[JAIL_STDIN], 0);
 	fd_place(s, s->fds[JAIL_STDOUT], 1);
@@ -223,7 +227,7 @@ static void descriptors_part(struct starting *s)
 		give_up(s->end, "descriptors");
 	__atomic_store_n(&s->end->parted, 1, __ATOMIC_RELEASE);
 	/* Its own /dev/null: flags and owners set on a shared one would be the next call's too. */
-	s->nothing = s->kind == JAIL_EXEC ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+	s->nothing = jail_runs_call(s->kind) ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
 }
 
 static _Noreturn void stub_run(struct starting *s)
@@ -280,7 +284,7 @@ pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kin
 		.parts = parts,
 		.fds = fds,
 		.end = end,
-		.shares = kind == JAIL_EXEC && !plan->proc && fds_are_low(fds)};
+		.shares = jail_runs_call(kind) && !plan->proc && fds_are_low(fds)};
 	struct clone_args args = {
 		.flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
 		.exit_signal = SIGCHLD,
