@@ -228,6 +228,14 @@ void pool_call_cancel(struct pool_call *call)
 	call_free(call);
 }
 
+bool pool_program_called(const struct pool_program *program)
+{
+	const struct pool_run *run = program->runs;
+	while (run != NULL && run->call == NULL)
+		run = run->sibling;
+	return run != NULL;
+}
+
 void pool_forget(struct pool *pool, struct pool_program *program)
 {
 	while (program->waiting != NULL)

@@ -82,6 +82,8 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	void (*done)(void *ctx, const struct pool_result *result), void *ctx, struct fault *f);
 /* The caller is no longer interested: the jail is killed, `done` does not come. */
 void pool_call_cancel(struct pool_call *call);
+/* Whether one of its jails makes a call, or is to make one. */
+bool pool_program_called(const struct pool_program *program);
 /* Ends the program's waiting jails and lets go of it; calls in progress go on. */
 void pool_forget(struct pool *pool, struct pool_program *program);
 unsigned pool_running(const struct pool *pool);
