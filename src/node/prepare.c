@@ -223,7 +223,7 @@ static int toolchain_up(void *thing, struct fault *f)
 static int base_file(const char *root, const char *name, const char *text, struct fault *f)
 {
 	defer_free char *path = mem_printf("%s/%s", root, name);
-	return fs_write(path, text, strlen(text), 0644, f);
+	return fs_keep(path, text, strlen(text), 0644, f);
 }
 
 static int base_certificates(const struct node *n, const char *root, struct fault *f)
