@@ -83,12 +83,12 @@ void built_store(const struct built *built, const char *names)
 
 struct content *content_add(struct artifacts *artifacts, const char *digest)
 {
-	struct content *content = tree_find(&artifacts->contents, digest);
+	struct content *content = table_find(&artifacts->contents, digest);
 	if (content == NULL) {
 		content = mem_zero(1, sizeof(*content));
 		memcpy(content->digest, digest, sizeof(content->digest));
 		content->node.key = content->digest;
-		tree_add(&artifacts->contents, &content->node);
+		table_add(&artifacts->contents, &content->node);
 	}
 	content->count++;
 	return content;
@@ -98,13 +98,13 @@ struct content *content_add(struct artifacts *artifacts, const char *digest)
  * by the next start. */
 static void content_leave(struct artifacts *artifacts, const char *digest)
 {
-	struct content *content = tree_find(&artifacts->contents, digest);
+	struct content *content = table_find(&artifacts->contents, digest);
 	if (content == NULL || --content->count > 0)
 		return;
 	defer_free char *path = artifact_path(artifacts, digest);
 	if (unlink(path) < 0 && errno != ENOENT)
 		log_warn("%s cannot be removed: %s", path, strerror(errno));
-	tree_remove(&artifacts->contents, &content->node);
+	table_remove(&artifacts->contents, &content->node);
 	free(content);
 }
 
@@ -174,7 +174,7 @@ void built_free(struct built *built)
 	const struct store_row row = row_of(built, "");
 	if (built->artifacts->setup.store != NULL)
 		store_drop(built->artifacts->setup.store, STORE_ARTIFACTS, &row);
-	tree_remove(&built->artifacts->built, &built->node);
+	table_remove(&built->artifacts->built, &built->node);
 	free(built->label);
 	free(built->names);
 	free(built);
@@ -258,7 +258,7 @@ static struct built *built_add(
 	built->artifacts = artifacts;
 	built->item.kind = &built_kind;
 	built->artifact.program.fd = -1;
-	tree_add(&artifacts->built, &built->node);
+	table_add(&artifacts->built, &built->node);
 	return built;
 }
 
@@ -268,7 +268,7 @@ struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct art
 	struct fault none = {0};
 	char key[65];
 	artifact_key(artifacts, want, key);
-	struct built *built = tree_find(&artifacts->built, key);
+	struct built *built = table_find(&artifacts->built, key);
 	if (built != NULL)
 		cache_touch(artifacts->setup.cache, &built->item);
 	if (built != NULL && built->artifact.program.fd >= 0 && !want->rebuild) {

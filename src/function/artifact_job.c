@@ -140,6 +140,9 @@ static void open_work(uv_work_t *work)
 	}
 	if (!S_ISREG(job->seen.st_mode))
 		(void)fault_set(&job->fault, FAULT_PLATFORM, 0, "%s is no file", path);
+	else if ((uint64_t)job->seen.st_size != built->item.bytes)
+		(void)fault_set(&job->fault, FAULT_PLATFORM, 0, "%s has %lld bytes, not %llu", path,
+			(long long)job->seen.st_size, (unsigned long long)built->item.bytes);
 	else if (!is_seen(built, &job->seen) &&
 		 digest_file(job->opened, job->digest, &job->fault) == 0 &&
 		 strcmp(job->digest, built->artifact.digest) != 0)

@@ -44,7 +44,7 @@ static void artifact_row(void *ctx, const struct store_row *row)
 	built->artifact.program.fd = -1;
 	built->item.kind = &built_kind;
 	built->item.bytes = (uint64_t)bytes;
-	tree_add(&a->built, &built->node);
+	table_add(&a->built, &built->node);
 	(void)content_add(a, built->artifact.digest);
 	cache_load(a->setup.cache, &built->item, row->number[ARTIFACTS_USED]);
 	buf_append(&l->rows, &built, sizeof(struct built *));
@@ -57,7 +57,7 @@ static void sweeping(uv_timer_t *timer)
 	for (unsigned i = 0; i < SWEEP && a->strays_left > 0; i++) {
 		defer_free char *name = a->strays[--a->strays_left];
 		defer_free char *path = artifact_path(a, name);
-		if (tree_find(&a->contents, name) == NULL && unlink(path) < 0 && errno != ENOENT)
+		if (table_find(&a->contents, name) == NULL && unlink(path) < 0 && errno != ENOENT)
 			log_warn("%s cannot be removed: %s", path, strerror(errno));
 	}
 	if (a->strays_left > 0) {
@@ -76,7 +76,7 @@ static void directory_look(struct artifacts *a)
 	if (dir == NULL)
 		log_error("%s cannot be read: %s", path, strerror(errno));
 	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
-		struct content *content = tree_find(&a->contents, e->d_name);
+		struct content *content = table_find(&a->contents, e->d_name);
 		if (content != NULL) {
 			content->found = true;
 		} else if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
@@ -99,7 +99,7 @@ static void missing_drop(struct loading *l)
 	for (size_t i = 0; i < l->rows.len / sizeof(*all); i++) {
 		struct built *built = all[i];
 		const struct content *content =
-			tree_find(&l->artifacts->contents, built->artifact.digest);
+			table_find(&l->artifacts->contents, built->artifact.digest);
 		if (content->found)
 			continue;
 		if (missing++ < 10)

@@ -3,14 +3,14 @@
 /* artifact_private: what artifact.c (finding, using and dropping them), artifact_job.c (opening and
  * building them) and artifact_load.c (the start) share. */
 
-#include "base/tree.h"
+#include "base/table.h"
 #include "function/artifact.h"
 
 #include <sys/stat.h>
 
 /* Key: a digest of all that decides what is compiled. Failed builds are not kept. */
 struct built {
-	struct tree_node node;
+	struct table_node node;
 	char key[65];
 	char *label; /* "package@version" */
 	char *names; /* of its functions as the store has them, a JSON array; until it is opened */
@@ -36,7 +36,7 @@ struct artifact_wait {
 
 /* Programs of one content: the file goes with the last of them. */
 struct content {
-	struct tree_node node;
+	struct table_node node;
 	char digest[65];
 	unsigned count;
 	bool found;
@@ -44,7 +44,7 @@ struct content {
 
 struct artifacts {
 	struct artifacts_setup setup;
-	void *built, *contents; /* trees */
+	struct table built, contents;
 	struct built *open;
 	uv_timer_t closing, sweeping;
 	char **strays; /* names in artifacts/ that nobody knows, to be removed */

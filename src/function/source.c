@@ -49,7 +49,7 @@ static struct asked *asked_of(const struct cache_item *item)
 static void asked_forget(struct asked *asked)
 {
 	cache_remove(asked->sources->known, &asked->item);
-	tree_remove(&asked->sources->asked, &asked->node);
+	table_remove(&asked->sources->asked, &asked->node);
 	free(asked->key);
 	free(asked->package);
 	free(asked->query);
@@ -94,7 +94,7 @@ struct asked *asked_get(
 	struct sources *sources, const char *package, const char *query, bool pinned)
 {
 	char *key = mem_printf("%s@%s", package, query);
-	struct asked *asked = tree_find(&sources->asked, key);
+	struct asked *asked = table_find(&sources->asked, key);
 	if (asked != NULL) {
 		free(key);
 		return asked;
@@ -107,7 +107,7 @@ struct asked *asked_get(
 	asked->pinned = pinned;
 	asked->item.kind = &asked_kind;
 	asked->sources = sources;
-	tree_add(&sources->asked, &asked->node);
+	table_add(&sources->asked, &asked->node);
 	return asked;
 }
 
@@ -418,7 +418,7 @@ void source_cancel(struct source_wait *wait)
 const char *source_known(const struct sources *sources, const struct resolve *resolve)
 {
 	defer_free char *key = mem_printf("%s@%s", resolve->package, resolve->version);
-	const struct asked *asked = tree_find(&sources->asked, key);
+	const struct asked *asked = table_find(&sources->asked, key);
 	return asked != NULL && is_known(asked) ? asked->version : NULL;
 }
 

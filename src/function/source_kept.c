@@ -35,7 +35,7 @@ static struct kept *kept_of_tree(const struct cache_item *item)
 struct kept *kept_find(const struct sources *sources, const char *package, const char *version)
 {
 	defer_free char *key = mem_printf("%s@%s", package, version);
-	return tree_find(&sources->kept, key);
+	return table_find(&sources->kept, key);
 }
 
 static struct store_row row_of(const struct kept *kept)
@@ -108,7 +108,7 @@ static void kept_leave(struct kept *kept)
 {
 	cache_remove(kept->sources->known, &kept->known);
 	cache_remove(kept->sources->setup.cache, &kept->tree);
-	tree_remove(&kept->sources->kept, &kept->node);
+	table_remove(&kept->sources->kept, &kept->node);
 }
 
 static void known_drop(struct cache_item *item)
@@ -177,10 +177,10 @@ static void kept_replace(struct kept *old)
 
 void kept_enter(struct kept *kept, uint64_t bytes)
 {
-	struct kept *old = tree_find(&kept->sources->kept, kept->key);
+	struct kept *old = table_find(&kept->sources->kept, kept->key);
 	if (old != NULL)
 		kept_replace(old);
-	tree_add(&kept->sources->kept, &kept->node);
+	table_add(&kept->sources->kept, &kept->node);
 	if (kept->source.standard)
 		return;
 	kept->tree.bytes = bytes;
@@ -192,7 +192,7 @@ void kept_enter(struct kept *kept, uint64_t bytes)
 
 void kept_enter_loaded(struct kept *kept, uint64_t bytes, int64_t used)
 {
-	tree_add(&kept->sources->kept, &kept->node);
+	table_add(&kept->sources->kept, &kept->node);
 	kept->tree.bytes = bytes;
 	cache_load(kept->sources->known, &kept->known, used);
 	if (kept->source.number != 0)

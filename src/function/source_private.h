@@ -3,12 +3,12 @@
 /* source_private: what source.c (queries and fetches), source_kept.c (sources and their trees) and
  * source_load.c (the start) share. */
 
-#include "base/tree.h"
+#include "base/table.h"
 #include "function/source.h"
 
 /* What was asked, "package@query", and what it was last found to mean. */
 struct asked {
-	struct tree_node node;
+	struct table_node node;
 	char *key, *package, *query;
 	char *version;                     /* NULL: not known (yet) */
 	bool pinned;                       /* means the same for ever */
@@ -31,8 +31,8 @@ struct tree_wait {
 
 /* A source by what it is: "package@module version". */
 struct kept {
-	struct tree_node node;
-	char *key;
+	struct table_node node;
+	char *key, *asked; /* asked: the package as it was asked for */
 	struct source source;
 	struct sources *sources;
 	struct cache_item known; /* what is known of it */
@@ -45,7 +45,7 @@ struct kept {
 
 struct sources {
 	struct sources_setup setup;
-	void *asked, *kept; /* trees */
+	struct table asked, kept;
 	struct cache *known;
 	uint64_t last_number;
 	unsigned long fetches;

@@ -27,6 +27,7 @@ enum { RESOLVED_USED, RESOLVED_UNTIL };
 enum {
 	SOURCES_PACKAGE,
 	SOURCES_VERSION,
+	SOURCES_PATH, /* import path of the package, which may have been asked for otherwise */
 	SOURCES_MODULE,
 	SOURCES_SUM,
 	SOURCES_NAME,
@@ -37,7 +38,7 @@ enum { SOURCES_USED, SOURCES_NUMBER, SOURCES_BYTES, SOURCES_ALONE };
 enum { ARTIFACTS_KEY, ARTIFACTS_DIGEST, ARTIFACTS_SOURCE, ARTIFACTS_FUNCTIONS };
 enum { ARTIFACTS_USED, ARTIFACTS_BYTES };
 
-enum { STORE_TEXTS = 7, STORE_NUMBERS = 4 };
+enum { STORE_TEXTS = 8, STORE_NUMBERS = 4 };
 
 struct store_row {
 	const char *text[STORE_TEXTS]; /* borrowed; none is NULL of those the table has */

@@ -120,8 +120,8 @@ static void rows_of_each_table_come_back_whole(void **state)
 	const struct store_row resolved = {
 		.text = {"example.com/a", "latest", "example.com/a", "v1.2.3"},
 		.number = {7, INT64_MAX}};
-	const struct store_row source = {
-		.text = {"example.com/a", "v1.2.3", "example.com/a", "h1:sum", "a", "tree", "tool"},
+	const struct store_row source = {.text = {"example.com/a", "v1.2.3", "example.com/a",
+						 "example.com/a", "h1:sum", "a", "tree", "tool"},
 		.number = {8, 9, 10, 1}};
 	store_put(store, STORE_RESOLVED, &resolved);
 	store_put(store, STORE_SOURCES, &source);
