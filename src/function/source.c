@@ -234,6 +234,7 @@ static void unpack_done(uv_work_t *work, int status)
 	const char *version = report_text(fetch->report, "version");
 	const struct kept *old = kept_find(asked->sources, asked->package, version);
 	struct kept *kept = kept_new(asked->sources, asked->package, version);
+	kept->source.package = mem_strdup(report_text(fetch->report, "package"));
 	kept->source.module = mem_strdup(report_text(fetch->report, "module"));
 	kept->source.sum = mem_strdup(report_text(fetch->report, "sum"));
 	kept->source.name = mem_strdup(report_text(fetch->report, "name"));
@@ -342,6 +343,7 @@ static struct source *standard_get(struct sources *sources, const char *package,
 		return NULL;
 	}
 	kept = kept_new(sources, package, sources->setup.go_version);
+	kept->source.package = mem_strdup(package);
 	kept->source.module = mem_strdup("");
 	kept->source.sum = mem_strdup("");
 	kept->source.tree = mem_strdup("");

@@ -41,7 +41,8 @@ struct kept *kept_find(const struct sources *sources, const char *package, const
 static struct store_row row_of(const struct kept *kept)
 {
 	const struct source *s = &kept->source;
-	return (struct store_row){.text = {[SOURCES_PACKAGE] = s->package,
+	return (struct store_row){.text = {[SOURCES_PACKAGE] = kept->asked,
+					  [SOURCES_PATH] = s->package,
 					  [SOURCES_VERSION] = s->version,
 					  [SOURCES_MODULE] = s->module,
 					  [SOURCES_SUM] = s->sum,
@@ -91,6 +92,7 @@ static void kept_free(struct kept *kept)
 	free(s->name);
 	free(s->tree);
 	free(kept->key);
+	free(kept->asked);
 	free(kept);
 }
 
@@ -159,7 +161,7 @@ struct kept *kept_new(struct sources *sources, const char *package, const char *
 	kept->key = mem_printf("%s@%s", package, version);
 	kept->node.key = kept->key;
 	kept->sources = sources;
-	kept->source.package = mem_strdup(package);
+	kept->asked = mem_strdup(package);
 	kept->source.version = mem_strdup(version);
 	kept->known.kind = &known_kind;
 	kept->tree.kind = &tree_kind;
@@ -270,7 +272,7 @@ static void tree_fetched(
 static void tree_fetch(struct kept *kept)
 {
 	const struct resolve same = {
-		.package = kept->source.package, .version = kept->source.version, .pinned = true};
+		.package = kept->asked, .version = kept->source.version, .pinned = true};
 	(void)source_get(kept->sources, &same, true, tree_fetched, kept);
 }
 

@@ -59,6 +59,7 @@ static void source_row(void *ctx, const struct store_row *row)
 	}
 	struct kept *kept =
 		kept_new(sources, row->text[SOURCES_PACKAGE], row->text[SOURCES_VERSION]);
+	kept->source.package = mem_strdup(row->text[SOURCES_PATH]);
 	kept->source.module = mem_strdup(row->text[SOURCES_MODULE]);
 	kept->source.sum = mem_strdup(row->text[SOURCES_SUM]);
 	kept->source.name = mem_strdup(row->text[SOURCES_NAME]);

@@ -49,15 +49,12 @@ static const struct {
 			"DELETE FROM resolved WHERE package = ?1 AND query = ?2"}},
 	{8, 2, 4,
 		"CREATE TABLE IF NOT EXISTS sources (package TEXT NOT NULL, version TEXT NOT NULL, "
-		"path "
-		"TEXT NOT NULL, module TEXT NOT NULL, sum TEXT NOT NULL, name TEXT NOT NULL, tree "
-		"TEXT NOT NULL, "
-		"tool TEXT NOT NULL, used INTEGER NOT NULL, number INTEGER NOT NULL, bytes INTEGER "
-		"NOT NULL, alone INTEGER NOT NULL, proof BLOB NOT NULL, PRIMARY KEY (package, "
-		"version)) WITHOUT ROWID",
+		"path TEXT NOT NULL, module TEXT NOT NULL, sum TEXT NOT NULL, name TEXT NOT NULL, "
+		"tree TEXT NOT NULL, tool TEXT NOT NULL, used INTEGER NOT NULL, number INTEGER NOT "
+		"NULL, bytes INTEGER NOT NULL, alone INTEGER NOT NULL, proof BLOB NOT NULL, "
+		"PRIMARY KEY (package, version)) WITHOUT ROWID",
 		"SELECT package, version, path, module, sum, name, tree, tool, used, number, "
-		"bytes, "
-		"alone, proof FROM sources",
+		"bytes, alone, proof FROM sources",
 		{"INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			"UPDATE sources SET used = ?3 WHERE package = ?1 AND version = ?2",
 			"DELETE FROM sources WHERE package = ?1 AND version = ?2"}},
