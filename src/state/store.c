@@ -263,7 +263,7 @@ void store_load(struct store *store, enum store_table table,
 		return;
 	int did = sqlite3_prepare_v2(store->db, tables[table].load, -1, &all, NULL);
 	while (did == SQLITE_OK || did == SQLITE_ROW) {
-		struct store_row row;
+		struct store_row row = {0};
 		did = sqlite3_step(all);
 		if (did != SQLITE_ROW)
 			break;

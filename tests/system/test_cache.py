@@ -169,8 +169,12 @@ class Restart(Cache):
         took = time.monotonic() - begun
         self.assertEqual(answer.timing("fetch"), 0)
         self.assertNotIn("not there any more", self.log(own))
-        self.assertLess(took, 2, "start and first call")  # a second of it for the store, on a busy machine
-        print("      100,000 artifacts: start and first call %.2f s" % took, flush=True)
+        # On a machine that does nothing else both are the same.
+        with open("/proc/%d/stat" % own.parts[0], encoding="ascii") as file:
+            busy = sum(map(int, file.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+        print("      100,000 artifacts: start and first call %.2f s, of the cpu %.2f s" % (took, busy), flush=True)
+        self.assertLess(busy, 1)
+        self.assertLess(took, 5)
 
 
 class Damage(Cache):
@@ -324,12 +328,12 @@ class Bust(Cache):
 
     def test_where_nothing_changed_it_is_built_all_the_same(self):
         own = self.sky()
-        for call in ("F()", "F() + F()"):
-            self.answers(own, "one" * call.count("F"), "example.com/a", call, version="main")
+        for call, data in (("F()", "one"), ('F() + "+"', "one+")):
+            self.answers(own, data, "example.com/a", call, version="main")
             waiting = set(sky.until(own.jail_pids, what="a waiting jail"))
-            self.assertEqual(self.fetched_and_built(own, "one" * call.count("F"), "example.com/a", call, version="main", cache_bust=True), (True, True))
+            self.assertEqual(self.fetched_and_built(own, data, "example.com/a", call, version="main", cache_bust=True), (True, True))
             sky.until(lambda: not waiting & set(own.jail_pids()), 3, "the end of the jail that waited")
-            self.assertEqual(self.fetched_and_built(own, "one" * call.count("F"), "example.com/a", call, version="main"), (False, False))
+            self.assertEqual(self.fetched_and_built(own, data, "example.com/a", call, version="main"), (False, False))
         self.answers(own, "B", "strings", 'ToUpper("b")')
         answer = self.answers(own, "B", "strings", 'ToUpper("b")', cache_bust=True)
         self.assertGreater(answer.timing("build"), 1)

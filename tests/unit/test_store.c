@@ -62,7 +62,7 @@ static void see(void *ctx, const struct store_row *row)
 {
 	struct seen *seen = ctx;
 	seen->count++;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < STORE_TEXTS && row->text[i] != NULL; i++) {
 		free(seen->text[i]);
 		seen->text[i] = mem_strdup(row->text[i]);
 	}
