@@ -95,8 +95,9 @@ static void directory_look(struct artifacts *a)
 static void missing_drop(struct loading *l)
 {
 	struct built **all = (struct built **)(void *)l->rows.data;
+	const size_t count = l->rows.len / sizeof(struct built *);
 	size_t missing = 0;
-	for (size_t i = 0; i < l->rows.len / sizeof(*all); i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct built *built = all[i];
 		const struct content *content =
 			table_find(&l->artifacts->contents, built->artifact.digest);

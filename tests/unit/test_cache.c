@@ -40,8 +40,9 @@ static enum cache_use use(const struct cache_item *item)
 
 static void drop(struct cache_item *item)
 {
-	const char name[2] = {thing_of(item)->name, '\0'};
-	(void)strcat(gone, name);
+	const size_t len = strlen(gone);
+	gone[len] = thing_of(item)->name;
+	gone[len + 1] = '\0';
 	cache_remove(cache, item);
 }
 
