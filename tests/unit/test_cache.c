@@ -28,6 +28,23 @@ struct thing {
 static struct cache *cache;
 static char gone[16];
 
+/* Each test's, until the end of the process: a cache lives as long. */
+static struct {
+	uv_loop_t loop;
+	struct cache *cache;
+} worlds[8];
+static unsigned worlds_used;
+
+static uv_loop_t *world(uint64_t bytes_max, uint64_t unused_ms)
+{
+	uv_loop_t *loop = &worlds[worlds_used].loop;
+	gone[0] = '\0';
+	assert_int_equal(uv_loop_init(loop), 0);
+	cache = cache_create(loop, bytes_max, unused_ms);
+	worlds[worlds_used++].cache = cache;
+	return loop;
+}
+
 static struct thing *thing_of(const struct cache_item *item)
 {
 	return (struct thing *)((char *)(uintptr_t)item - offsetof(struct thing, item));
@@ -53,16 +70,15 @@ static void save(struct cache_item *item)
 
 static const struct cache_kind kind = {use, drop, save};
 
-static void six(uv_loop_t *loop, struct thing things[6], uint64_t max, uint64_t unused_ms)
+static uv_loop_t *six(struct thing things[6], uint64_t max, uint64_t unused_ms)
 {
-	gone[0] = '\0';
-	assert_int_equal(uv_loop_init(loop), 0);
-	cache = cache_create(loop, max, unused_ms);
+	uv_loop_t *loop = world(max, unused_ms);
 	for (int i = 0; i < 6; i++) {
 		things[i] = (struct thing){
 			.name = (char)('a' + i), .item = {.kind = &kind, .bytes = 10}};
 		cache_add(cache, &things[i].item);
 	}
+	return loop;
 }
 
 static void ring(uv_timer_t *timer)
@@ -82,11 +98,10 @@ static void run(uv_loop_t *loop, unsigned ms)
 static void past_the_cap_the_least_recently_used_go(void **state)
 {
 	(void)state;
-	uv_loop_t loop;
 	struct thing things[6];
-	six(&loop, things, 35, 3600000);
+	uv_loop_t *loop = six(things, 35, 3600000);
 	cache_touch(cache, &things[0].item);
-	run(&loop, 20);
+	run(loop, 20);
 	assert_string_equal(gone, "bcd");
 	assert_int_equal(cache_bytes(cache), 30);
 }
@@ -94,43 +109,38 @@ static void past_the_cap_the_least_recently_used_go(void **state)
 static void what_is_in_use_stays_and_goes_later(void **state)
 {
 	(void)state;
-	uv_loop_t loop;
 	struct thing things[6];
-	six(&loop, things, 5, 3600000);
+	uv_loop_t *loop = six(things, 5, 3600000);
 	things[1].use = CACHE_BUSY;
 	things[2].use = CACHE_WAITING;
-	run(&loop, 20);
+	run(loop, 20);
 	assert_string_equal(gone, "adef");
 	things[1].use = things[2].use = CACHE_IDLE;
-	run(&loop, 700);
+	run(loop, 700);
 	assert_string_equal(gone, "adefbc");
 }
 
 static void what_was_not_used_for_long_goes_though_it_waits(void **state)
 {
 	(void)state;
-	uv_loop_t loop;
 	struct thing things[6];
-	six(&loop, things, 0, 100);
+	uv_loop_t *loop = six(things, 0, 100);
 	things[0].use = CACHE_BUSY;
 	things[1].use = CACHE_WAITING;
-	run(&loop, 300);
+	run(loop, 300);
 	assert_string_equal(gone, "");
 	cache_touch(cache, &things[5].item);
 	things[5].item.used += 100000;
-	run(&loop, 400);
+	run(loop, 400);
 	assert_string_equal(gone, "bcde");
 }
 
 static void what_was_loaded_is_put_in_order(void **state)
 {
 	(void)state;
-	uv_loop_t loop;
 	struct thing things[4];
 	const int64_t used[4] = {3000, 1000, INT64_MAX, 2000}; /* one of a clock that was ahead */
-	gone[0] = '\0';
-	assert_int_equal(uv_loop_init(&loop), 0);
-	cache = cache_create(&loop, 10, UINT32_MAX * (uint64_t)100000);
+	uv_loop_t *loop = world(10, UINT32_MAX * (uint64_t)100000);
 	for (int i = 0; i < 4; i++) {
 		things[i] = (struct thing){
 			.name = (char)('a' + i), .item = {.kind = &kind, .bytes = 10}};
@@ -138,16 +148,15 @@ static void what_was_loaded_is_put_in_order(void **state)
 	}
 	cache_sort(cache);
 	assert_true(things[2].item.used <= cache_now());
-	run(&loop, 20);
+	run(loop, 20);
 	assert_string_equal(gone, "bda");
 }
 
 static void what_was_touched_is_saved_once(void **state)
 {
 	(void)state;
-	uv_loop_t loop;
 	struct thing things[6];
-	six(&loop, things, 0, 3600000);
+	(void)six(things, 0, 3600000);
 	cache_touch(cache, &things[2].item);
 	cache_touch(cache, &things[2].item);
 	cache_touch(cache, &things[4].item);
