@@ -12,8 +12,8 @@
  * and running, how each call ended, the frames spoken with a driver jailer/       message, client
  * (the server's side), server and helper (the jailer's side) jail/         what a jail is; linux/
  * makes them net/          egress: the only way out of a fetch jail state/        the journal of
- * what is in the kernel config/       the configuration base/         fault buf fs proc log defer
- * clock fdpass tree: knows nothing of the product
+ * what is in the kernel, the store of what is known over a restart config/       the configuration
+ * base/         fault buf fs proc log defer clock fdpass table: knows nothing of the product
  *   metrics/      facts counted, for StatsD and Prometheus; base only
  *   ../driver/    in Go: the driver linked into every artifact, and the tool that fetches and
  * builds

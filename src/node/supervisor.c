@@ -124,7 +124,16 @@ static int listeners_bind(struct node *n, struct fault *f)
 	} else {
 		n->listener = tcp_listen(n, f);
 	}
-	return n->listener < 0 ? -1 : fs_write(address, n->address, strlen(n->address), 0644, f);
+	if (n->listener < 0)
+		return -1;
+	if (fs_write(address, n->address, strlen(n->address), 0644, f) == 0)
+		return 0;
+	if (f->kind != FAULT_FULL)
+		return -1;
+	log_warn("%s; calls are served all the same", f->text); /* it is for people */
+	(void)unlink(address);
+	*f = (struct fault){0};
+	return 0;
 }
 
 /* ---- what was left behind ---- */
