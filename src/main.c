@@ -8,15 +8,18 @@
  *   http/         the HTTP server: connections, parsing, limits
  *   api/          routes, tokens, problem details; POST /api/v1/function; the admin API
  *   function/     a call's way: call (its text), resolve (its package), source (fetched), artifact
- * (built), invoke (all together); tool runs driver/cmd/tool in a jail pool/         jails waiting
- * and running, how each call ended, the frames spoken with a driver jailer/       message, client
- * (the server's side), server and helper (the jailer's side) jail/         what a jail is; linux/
- * makes them net/          egress: the only way out of a fetch jail; pools, leases, links: jails
- * with addresses state/        the journal of what is in the kernel config/       the configuration
- * base/         fault buf fs proc log defer clock fdpass tree: knows nothing of the product
+ *                 (built), invoke (all together); tool runs driver/cmd/tool in a jail; cache: what
+ *                 of it all is kept
+ *   pool/         jails waiting and running, how each call ended, the frames spoken with a driver
+ *   jailer/       message, client (the server's side); main, server, slots: a program of its own;
+ *                 helper: its slow steps
+ *   jail/         what a jail is; linux/ makes them
+ *   net/          egress: the only way out of a fetch jail; lease, pools, linux/: jails with addresses
+ *   state/        the journal of what is in the kernel, the store of what is known over a restart
  *   metrics/      facts counted, for StatsD and Prometheus; base only
- *   ../driver/    in Go: the driver linked into every artifact, and the tool that fetches and
- * builds
+ *   config/       the configuration
+ *   base/         fault buf fs proc log defer clock fdpass table: knows nothing of the product
+ *   ../driver/    in Go: the driver linked into every artifact, and the tool that fetches and builds
  */
 
 #include "cli/cli.h"

@@ -216,6 +216,8 @@ static void timing_add(const struct pending *p, const struct invoke_answer *a)
 	http_add_header(x, "Server-Timing",
 		"resolve;dur=%.3f, fetch;dur=%.3f, build;dur=%.3f, jail;dur=%.3f, run;dur=%.3f",
 		ms(p->resolve_ns), ms(a->fetch_ns), ms(a->build_ns), ms(a->jail_ns), ms(a->run_ns));
+	if (a->busted)
+		http_add_header(x, "X-Sky-Island-Cache", "bust%s", a->proxied ? "; proxy" : "");
 	if (a->source == NULL)
 		return;
 	struct note *note = note_of(x);

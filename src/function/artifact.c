@@ -1,206 +1,54 @@
-#include "function/artifact.h"
+#include "function/artifact_private.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/defer.h"
-#include "base/fs.h"
-#include "base/tree.h"
+#include "base/log.h"
 #include "metrics/metrics.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* Key: "package@version, expressions, imports, expression". Failed builds are not kept. */
-struct built {
-	struct tree_node node;
-	char *key;
-	bool ready;
-	struct artifact artifact;
-	struct artifact_wait *waits;
-	struct tool *tool;           /* while it is built */
-	struct built *older, *newer; /* ready ones, by their last use */
-	uint64_t bytes, used_ns;
-};
+enum { LOOK_MS = 2000, OPEN_MS = 5000 }; /* a file stays open so long after its last use */
 
-struct artifact_wait {
-	struct built *built;
-	struct artifact_wait *next;
-	bool *told;
-	artifact_done *done;
-	void *ctx;
-};
+/* ---- names ---- */
 
-struct artifacts {
-	struct artifacts_setup setup;
-	void *built;
-	struct built *oldest, *newest;
-	uint64_t bytes;
-	uv_timer_t purge;
-	unsigned long builds, parts;
-};
-
-struct build {
-	uv_work_t work;
-	struct artifacts *artifacts;
-	struct built *built;
-	int file;   /* what the jail writes to */
-	char *part; /* its path */
-	json_t *report;
-	struct fault fault;
-};
-
-static void waits_tell(
-	struct built *built, struct artifact *artifact, const json_t *report, const struct fault *f)
+char *artifact_path(const struct artifacts *artifacts, const char *digest)
 {
-	struct artifact_wait *w = built->waits;
-	built->waits = NULL;
-	while (w != NULL) {
-		struct artifact_wait *next = w->next;
-		if (w->told != NULL)
-			*w->told = true;
-		if (w->done != NULL)
-			w->done(w->ctx, artifact, report, f);
-		free(w);
-		w = next;
-	}
+	return mem_printf("%s/artifacts/%s", artifacts->setup.state, digest);
 }
 
-/* ---- what goes ---- */
-
-static void used_remove(struct artifacts *a, struct built *built)
+static void key_add(crypto_generichash_state *state, const char *text)
 {
-	*(built->older != NULL ? &built->older->newer : &a->oldest) = built->newer;
-	*(built->newer != NULL ? &built->newer->older : &a->newest) = built->older;
-	built->older = built->newer = NULL;
+	(void)crypto_generichash_update(state, (const unsigned char *)text, strlen(text) + 1);
 }
 
-static void used_add(struct artifacts *a, struct built *built)
+/* The tree's digest is in it beside the module's sum: what a module without a go.mod depends on may
+ * change, and its version may be another name of the same. */
+void artifact_key(const struct artifacts *artifacts, const struct artifact_want *want, char key[65])
 {
-	built->used_ns = clock_mono_ns();
-	built->older = a->newest;
-	*(a->newest != NULL ? &a->newest->newer : &a->oldest) = built;
-	a->newest = built;
+	const struct source *source = want->source;
+	defer_free char *imports =
+		want->imports != NULL ? json_dumps(want->imports, JSON_COMPACT) : NULL;
+	unsigned char hash[32];
+	crypto_generichash_state state;
+	(void)crypto_generichash_init(&state, NULL, 0, sizeof(hash));
+	key_add(&state, artifacts->setup.builder);
+	key_add(&state, source->sum);
+	key_add(&state, source->tree);
+	key_add(&state, source->package);
+	key_add(&state, want->expressions);
+	key_add(&state, imports != NULL ? imports : "[]");
+	key_add(&state, want->expression != NULL ? want->expression : "");
+	(void)crypto_generichash_final(&state, hash, sizeof(hash));
+	(void)sodium_bin2hex(key, 65, hash, sizeof(hash));
 }
 
-static void built_free(struct built *built)
-{
-	free(built->key);
-	free(built->artifact.program.module);
-	free(built);
-}
-
-static void built_drop(struct artifacts *a, struct built *built)
-{
-	defer_free char *path =
-		mem_printf("%s/artifacts/%s", a->setup.state, built->artifact.digest);
-	used_remove(a, built);
-	a->bytes -= built->bytes;
-	pool_forget(a->setup.pool, &built->artifact.program);
-	(void)close(built->artifact.program.fd);
-	(void)unlink(path); /* another of the same content has it open */
-	json_decref(built->artifact.functions);
-	tree_remove(&a->built, &built->node);
-	built_free(built);
-}
-
-static void built_keep(struct artifacts *a, struct built *built)
-{
-	struct stat st;
-	built->ready = true;
-	built->bytes = fstat(built->artifact.program.fd, &st) == 0 ? (uint64_t)st.st_size : 0;
-	a->bytes += built->bytes;
-	used_add(a, built);
-	while (a->bytes > a->setup.bytes_max && a->oldest != built)
-		built_drop(a, a->oldest);
-}
-
-static void purge(uv_timer_t *timer)
-{
-	struct artifacts *a = timer->data;
-	const uint64_t now = clock_mono_ns();
-	while (a->oldest != NULL && now - a->oldest->used_ns > a->setup.unused_ms * 1000000U)
-		built_drop(a, a->oldest);
-}
-
-/* ---- building ---- */
-
-static void build_end(struct build *b)
-{
-	struct built *built = b->built;
-	if (b->file >= 0)
-		(void)close(b->file);
-	if (b->fault.kind == FAULT_NONE) {
-		built_keep(b->artifacts, built);
-		waits_tell(built, &built->artifact, b->report, &b->fault);
-	} else {
-		if (b->part != NULL)
-			(void)unlink(b->part);
-		tree_remove(&b->artifacts->built, &built->node);
-		waits_tell(built, NULL, b->report, &b->fault);
-		built_free(built);
-	}
-	json_decref(b->report);
-	free(b->part);
-	free(b);
-}
-
-/* Runs in a worker thread: the jail is gone, nobody writes any more. */
-static int digest_file(int fd, char hex[65], struct fault *f)
-{
-	crypto_hash_sha256_state state;
-	unsigned char hash[crypto_hash_sha256_BYTES];
-	defer_free unsigned char *chunk = mem_alloc(1 << 18);
-	off_t at = 0;
-	(void)crypto_hash_sha256_init(&state);
-	for (;;) {
-		ssize_t n = pread(fd, chunk, 1 << 18, at);
-		if (n < 0)
-			return fault_set(f, FAULT_PLATFORM, errno, "read an artifact");
-		if (n == 0)
-			break;
-		(void)crypto_hash_sha256_update(&state, chunk, (unsigned long long)n);
-		at += n;
-	}
-	if (at == 0)
-		return fault_set(f, FAULT_PLATFORM, 0, "the build left no artifact");
-	(void)crypto_hash_sha256_final(&state, hash);
-	(void)sodium_bin2hex(hex, 65, hash, sizeof(hash));
-	return 0;
-}
-
-static void digest_work(uv_work_t *work)
-{
-	struct build *b = work->data;
-	struct artifact *artifact = &b->built->artifact;
-	if (digest_file(b->file, artifact->digest, &b->fault) < 0)
-		return;
-	defer_free char *path =
-		mem_printf("%s/artifacts/%s", b->artifacts->setup.state, artifact->digest);
-	/* Nobody may have it open for writing when it is run (ETXTBSY). */
-	if (fchmod(b->file, 0555) < 0 || close(b->file) < 0 || rename(b->part, path) < 0) {
-		(void)fault_set(&b->fault, FAULT_PLATFORM, errno, "keep %s", path);
-		return;
-	}
-	b->file = -1;
-	artifact->program.fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (artifact->program.fd < 0)
-		(void)fault_set(&b->fault, FAULT_PLATFORM, errno, "open %s", path);
-}
-
-static void digest_done(uv_work_t *work, int status)
-{
-	(void)status;
-	build_end(work->data);
-}
-
-/* The names as keys of an object, for finding one among thousands. */
-static json_t *name_set(const json_t *names)
+json_t *name_set(const json_t *names)
 {
 	size_t i;
 	json_t *name;
@@ -213,112 +61,256 @@ static json_t *name_set(const json_t *names)
 	return set;
 }
 
-static void tool_ended(void *ctx, const json_t *report, const struct fault *f)
+/* ---- the store ---- */
+
+static struct store_row row_of(const struct built *built, const char *names)
 {
-	struct build *b = ctx;
-	b->built->tool = NULL;
-	if (report == NULL) {
-		b->fault = *f;
-	} else {
-		b->report = json_incref((json_t *)(uintptr_t)report);
-		if (!json_is_true(json_object_get(report, "ok")))
-			(void)tool_fault(report, &b->fault);
+	return (struct store_row){.text = {[ARTIFACTS_KEY] = built->key,
+					  [ARTIFACTS_DIGEST] = built->artifact.digest,
+					  [ARTIFACTS_SOURCE] = built->label,
+					  [ARTIFACTS_FUNCTIONS] = names},
+		.number = {[ARTIFACTS_USED] = built->item.used,
+			[ARTIFACTS_BYTES] = (int64_t)built->item.bytes}};
+}
+
+void built_store(const struct built *built, const char *names)
+{
+	const struct store_row row = row_of(built, names);
+	if (built->artifacts->setup.store != NULL)
+		store_put(built->artifacts->setup.store, STORE_ARTIFACTS, &row);
+}
+
+/* ---- files ---- */
+
+struct content *content_add(struct artifacts *artifacts, const char *digest)
+{
+	struct content *content = table_find(&artifacts->contents, digest);
+	if (content == NULL) {
+		content = mem_zero(1, sizeof(*content));
+		memcpy(content->digest, digest, sizeof(content->digest));
+		content->node.key = content->digest;
+		table_add(&artifacts->contents, &content->node);
 	}
-	if (b->fault.kind != FAULT_NONE) {
-		build_end(b);
+	content->count++;
+	return content;
+}
+
+/* Removing needs no room; the row, whose change may need some, goes later or is found to be wrong
+ * by the next start. */
+static void content_leave(struct artifacts *artifacts, const char *digest)
+{
+	struct content *content = table_find(&artifacts->contents, digest);
+	if (content == NULL || --content->count > 0)
 		return;
-	}
-	b->artifacts->builds++;
-	b->built->artifact.functions = name_set(json_object_get(report, "functions"));
-	b->work.data = b;
-	int queued = uv_queue_work(b->artifacts->setup.loop, &b->work, digest_work, digest_done);
-	if (queued < 0) {
-		(void)fault_set(&b->fault, FAULT_PLATFORM, -queued, "digest");
-		build_end(b);
+	defer_free char *path = artifact_path(artifacts, digest);
+	if (unlink(path) < 0 && errno != ENOENT)
+		log_warn("%s cannot be removed: %s", path, strerror(errno));
+	table_remove(&artifacts->contents, &content->node);
+	free(content);
+}
+
+static void built_close(struct built *built)
+{
+	struct artifacts *a = built->artifacts;
+	if (built->artifact.program.fd < 0)
+		return;
+	(void)close(built->artifact.program.fd);
+	free(built->artifact.program.module);
+	built->artifact.program.module = NULL;
+	built->artifact.program.fd = -1;
+	*(built->open_before != NULL ? &built->open_before->open_behind : &a->open) =
+		built->open_behind;
+	if (built->open_behind != NULL)
+		built->open_behind->open_before = built->open_before;
+	built->open_before = built->open_behind = NULL;
+}
+
+void built_opened(struct built *built, const struct source *source, int fd, const struct stat *seen)
+{
+	struct artifacts *a = built->artifacts;
+	built->artifact.program.fd = fd;
+	built->artifact.program.module = source_label(source);
+	built->seen = *seen;
+	built->checked = true;
+	built->open_behind = a->open;
+	if (a->open != NULL)
+		a->open->open_before = built;
+	a->open = built;
+	if (built->names == NULL)
+		return;
+	json_t *names = json_loads(built->names, 0, NULL);
+	built->artifact.functions = name_set(names);
+	json_decref(names);
+	free(built->names);
+	built->names = NULL;
+}
+
+/* Hundreds may be in use at once, not all that are known. */
+static void closing(uv_timer_t *timer)
+{
+	struct artifacts *a = timer->data;
+	const int64_t before = cache_now() - OPEN_MS;
+	for (struct built *built = a->open; built != NULL;) {
+		struct built *next = built->open_behind;
+		if (built->job == NULL && !pool_program_used(&built->artifact.program) &&
+			built->item.used < before)
+			built_close(built);
+		built = next;
 	}
 }
 
-static json_t *request_make(const struct artifacts *artifacts, const struct artifact_want *want)
+/* Lets go of its jails, as if it had just been opened. */
+static void built_rest(struct built *built)
 {
-	const struct source *source = want->source;
-	json_t *imports = want->imports != NULL ? json_deep_copy(want->imports) : json_array();
-	return json_pack("{s:s, s:s, s:b, s:s, s:o, s:s, s:b}", "package", source->package, "name",
-		source->name, "standard", source->standard, "expression",
-		want->expression != NULL ? want->expression : "", "imports", imports, "expressions",
-		want->expressions, "cgo", artifacts->setup.cgo);
+	struct pool_program *program = &built->artifact.program;
+	pool_forget(built->artifacts->setup.pool, program);
+	*program = (struct pool_program){.fd = program->fd, .module = program->module};
 }
 
-static void build_start(
-	struct artifacts *artifacts, struct built *built, const struct artifact_want *want)
+void built_strip(struct built *built)
 {
-	struct build *b = mem_zero(1, sizeof(*b));
-	b->artifacts = artifacts;
-	b->built = built;
-	b->part = mem_printf("%s/artifacts/part.%lu", artifacts->setup.state, ++artifacts->parts);
-	b->file = open(b->part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (b->file < 0) {
-		(void)fault_set(&b->fault, FAULT_PLATFORM, errno, "create %s", b->part);
-		build_end(b);
-		return;
-	}
-	json_t *request = request_make(artifacts, want);
-	if (request == NULL) { /* jansson refuses text that is not UTF-8 */
-		(void)fault_code(
-			&b->fault, FAULT_INPUT, "call_utf8", "the call is not valid UTF-8");
-		build_end(b);
-		return;
-	}
-	struct tool *tool = tool_run(artifacts->setup.tools, JAIL_BUILD, want->source->number,
-		request, b->file, tool_ended, b);
-	if (tool != NULL) {
-		built->tool = tool;
-		tool_label(tool, built->artifact.program.module);
-	}
-	json_decref(request);
+	struct artifacts *a = built->artifacts;
+	built_rest(built);
+	built_close(built);
+	cache_remove(a->setup.cache, &built->item);
+	content_leave(a, built->artifact.digest);
+	json_decref(built->artifact.functions);
+	built->artifact.functions = NULL;
+	free(built->names);
+	built->names = NULL;
+	built->ready = built->checked = false;
 }
 
-static char *key_make(const struct artifact_want *want)
+void built_free(struct built *built)
 {
-	defer_free char *imports =
-		want->imports != NULL ? json_dumps(want->imports, JSON_COMPACT) : NULL;
-	return mem_printf("%s@%s %s %s %s", want->source->package, want->source->version,
-		want->expressions, imports != NULL ? imports : "",
-		want->expression != NULL ? want->expression : "");
+	const struct store_row row = row_of(built, "");
+	if (built->artifacts->setup.store != NULL)
+		store_drop(built->artifacts->setup.store, STORE_ARTIFACTS, &row);
+	table_remove(&built->artifacts->built, &built->node);
+	free(built->label);
+	free(built->names);
+	free(built);
+}
+
+/* ---- what goes ---- */
+
+static struct built *built_of(const struct cache_item *item)
+{
+	return (struct built *)((char *)(uintptr_t)item - offsetof(struct built, item));
+}
+
+static enum cache_use built_use(const struct cache_item *item)
+{
+	const struct built *built = built_of(item);
+	if (built->job != NULL || pool_program_called(&built->artifact.program))
+		return CACHE_BUSY;
+	return pool_program_used(&built->artifact.program) ? CACHE_WAITING : CACHE_IDLE;
+}
+
+static void built_drop(struct cache_item *item)
+{
+	struct built *built = built_of(item);
+	log_debug("a program of %s goes, as it was not called for longest", built->label);
+	built_strip(built);
+	built_free(built);
+}
+
+static void built_save(struct cache_item *item)
+{
+	const struct built *built = built_of(item);
+	const struct store_row row = row_of(built, "");
+	if (built->artifacts->setup.store != NULL)
+		store_used(built->artifacts->setup.store, STORE_ARTIFACTS, &row);
+}
+
+const struct cache_kind built_kind = {built_use, built_drop, built_save};
+
+/* ---- who waits ---- */
+
+void built_tell(struct built *built, bool all, struct artifact *artifact, const json_t *report,
+	const struct fault *f)
+{
+	struct artifact_wait *told = NULL;
+	for (struct artifact_wait **at = &built->waits; *at != NULL;) {
+		struct artifact_wait *w = *at;
+		if (!all && w->rebuild) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		w->next = told;
+		told = w;
+	}
+	while (told != NULL) {
+		struct artifact_wait *next = told->next;
+		if (told->told != NULL)
+			*told->told = true;
+		if (told->done != NULL)
+			told->done(told->ctx, artifact, report, f);
+		free(told);
+		told = next;
+	}
+}
+
+bool built_wanted(const struct built *built)
+{
+	const struct artifact_wait *w = built->waits;
+	while (w != NULL && w->done == NULL)
+		w = w->next;
+	return w != NULL;
+}
+
+static struct built *built_add(
+	struct artifacts *artifacts, const char *key, const struct source *source)
+{
+	struct built *built = mem_zero(1, sizeof(*built));
+	memcpy(built->key, key, sizeof(built->key));
+	built->node.key = built->key;
+	built->label = mem_printf("%s@%s", source->package, source->version);
+	built->artifacts = artifacts;
+	built->item.kind = &built_kind;
+	built->artifact.program.fd = -1;
+	table_add(&artifacts->built, &built->node);
+	return built;
+}
+
+/* One whose file has to be opened first is there. */
+static void asked_count(const struct built *built, bool rebuild)
+{
+	metrics_count(METRIC_CACHE_ASKED, METRIC_CACHE_ARTIFACT,
+		built->ready && !rebuild ? METRIC_RESULT_HIT
+		: built->job == NULL     ? METRIC_RESULT_MISS
+					 : METRIC_RESULT_JOINED);
 }
 
 struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct artifact_want *want,
 	artifact_done *done, void *ctx)
 {
 	struct fault none = {0};
-	char *key = key_make(want);
-	struct built *built = tree_find(&artifacts->built, key);
+	char key[65];
+	artifact_key(artifacts, want, key);
+	struct built *built = table_find(&artifacts->built, key);
 	if (built != NULL)
-		free(key);
-	if (built != NULL && built->ready) {
-		used_remove(artifacts, built);
-		used_add(artifacts, built);
-		metrics_count(METRIC_CACHE_ASKED, METRIC_CACHE_ARTIFACT, METRIC_RESULT_HIT);
+		cache_touch(artifacts->setup.cache, &built->item);
+	if (built != NULL && built->artifact.program.fd >= 0 && !want->rebuild) {
+		asked_count(built, false);
 		done(ctx, &built->artifact, NULL, &none);
 		return NULL;
 	}
-	const bool first = built == NULL;
-	metrics_count(METRIC_CACHE_ASKED, METRIC_CACHE_ARTIFACT,
-		first ? METRIC_RESULT_MISS : METRIC_RESULT_JOINED);
-	if (first) {
-		built = mem_zero(1, sizeof(*built));
-		built->key = key;
-		built->node.key = key;
-		built->artifact.program.fd = -1;
-		built->artifact.program.module = source_label(want->source);
-		tree_add(&artifacts->built, &built->node);
-	}
+	if (built == NULL)
+		built = built_add(artifacts, key, want->source);
+	asked_count(built, want->rebuild);
 	bool told = false;
 	struct artifact_wait *w = mem_zero(1, sizeof(*w));
-	*w = (struct artifact_wait){
-		.built = built, .next = built->waits, .told = &told, .done = done, .ctx = ctx};
+	*w = (struct artifact_wait){.built = built,
+		.next = built->waits,
+		.rebuild = want->rebuild,
+		.told = &told,
+		.done = done,
+		.ctx = ctx};
 	built->waits = w;
-	if (first)
-		build_start(artifacts, built, want); /* may fail at once, and tell */
+	if (built->job == NULL)
+		job_start(built, want); /* may fail at once, and tell */
 	if (told)
 		return NULL;
 	w->told = NULL;
@@ -328,17 +320,23 @@ struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct art
 void artifact_cancel(struct artifact_wait *wait)
 {
 	struct built *built = wait->built;
-	bool wanted = false;
 	wait->done = NULL;
-	for (const struct artifact_wait *w = built->waits; w != NULL; w = w->next)
-		wanted |= w->done != NULL;
-	if (!wanted && built->tool != NULL)
-		tool_cancel(built->tool);
+	if (!built_wanted(built) && built->job != NULL)
+		job_give_up(built->job);
 }
 
 bool artifact_has(const struct artifact *artifact, const char *function)
 {
 	return json_object_get(artifact->functions, function) != NULL;
+}
+
+void artifacts_rest(struct artifacts *artifacts, const char *package, const char *version)
+{
+	defer_free char *label = mem_printf("%s@%s", package, version);
+	for (struct built *built = artifacts->open; built != NULL; built = built->open_behind) {
+		if (strcmp(built->label, label) == 0)
+			built_rest(built);
+	}
 }
 
 unsigned long artifacts_builds(const struct artifacts *artifacts)
@@ -350,9 +348,14 @@ struct artifacts *artifacts_create(const struct artifacts_setup *setup)
 {
 	struct artifacts *artifacts = mem_zero(1, sizeof(*artifacts));
 	artifacts->setup = *setup;
-	(void)uv_timer_init(setup->loop, &artifacts->purge);
-	artifacts->purge.data = artifacts;
-	(void)uv_timer_start(&artifacts->purge, purge, 60000, 60000);
-	uv_unref((uv_handle_t *)&artifacts->purge);
+	artifacts->part_prefix = mem_printf(
+		"%s/artifacts/part.%llx", setup->state, (unsigned long long)clock_unix_ns());
+	(void)uv_timer_init(setup->loop, &artifacts->closing);
+	(void)uv_timer_init(setup->loop, &artifacts->sweeping);
+	artifacts->closing.data = artifacts->sweeping.data = artifacts;
+	(void)uv_timer_start(&artifacts->closing, closing, LOOK_MS, LOOK_MS);
+	uv_unref((uv_handle_t *)&artifacts->closing);
+	uv_unref((uv_handle_t *)&artifacts->sweeping);
+	artifacts_load(artifacts);
 	return artifacts;
 }

@@ -3,9 +3,10 @@
 /*
  * artifact: compiled driver binaries, one for a package whose table holds all its plain functions,
  * or one for an expression. A hundred requests at once for one make one build. The binary lies
- * under artifacts/ in the state directory, named by its digest, and is held open: what runs is what
- * was built. What is not called any more goes: the least recently used past a cap on bytes, and all
- * after a while. Calls in progress have what they need and are not disturbed.
+ * under artifacts/ in the state directory, named by its SHA-256, which is checked before its first
+ * use after a start; one that is missing or altered is built again, and its callers only wait
+ * longer. It is held open while it is used: what runs is what was built. What is not called any
+ * more goes (cache.h).
  */
 
 #include "function/source.h"
@@ -23,6 +24,7 @@ struct artifact_want {
 	const char *expression;  /* NULL: the package's */
 	const json_t *imports;   /* array of strings, or NULL */
 	const char *expressions; /* "full" or "simple" */
+	bool rebuild;            /* even where it is there: that one serves others until then */
 };
 
 struct artifacts;
@@ -31,20 +33,25 @@ struct artifact_wait;
 struct artifacts_setup {
 	uv_loop_t *loop;
 	struct tools *tools;
-	struct pool *pool; /* whose waiting jails an artifact that goes takes with it */
+	struct pool *pool;   /* whose waiting jails an artifact that goes takes with it */
+	struct store *store; /* NULL: nothing is kept over a restart */
+	struct cache *cache; /* of what takes room */
 	const char *state;
+	const char *builder; /* toolchain, platform, flags, driver: all that makes other programs
+				of the same source */
 	bool cgo;
-	uint64_t bytes_max; /* of all artifacts; the least recently used go first */
-	uint64_t unused_ms; /* one not called for so long goes */
 };
 
+/* Reads what the store remembers; what else lies in artifacts/ goes. */
 struct artifacts *artifacts_create(const struct artifacts_setup *setup);
 typedef void artifact_done(
 	void *ctx, struct artifact *artifact, const json_t *report, const struct fault *f);
-/* As source_get. Strings are copied. */
+/* As source_get. Strings are copied. The report is NULL where nothing was built. */
 struct artifact_wait *artifact_get(struct artifacts *artifacts, const struct artifact_want *want,
 	artifact_done *done, void *ctx);
 void artifact_cancel(struct artifact_wait *wait);
 bool artifact_has(const struct artifact *artifact, const char *function);
+/* Ends the waiting jails of all artifacts of that package@version; calls in progress go on. */
+void artifacts_rest(struct artifacts *artifacts, const char *package, const char *version);
 /* Builds done since the start. */
 unsigned long artifacts_builds(const struct artifacts *artifacts);

@@ -12,7 +12,8 @@ struct invocation {
 	struct call call; /* of request.call */
 	void (*done)(void *ctx, const struct invoke_answer *answer);
 	void *ctx;
-	struct source *source;
+	struct source *source; /* held */
+	char *version_before;  /* cache_bust: what the query was known to mean */
 	/* What it waits for: at most one of these. */
 	struct source_wait *source_wait;
 	struct artifact_wait *artifact_wait;
@@ -31,17 +32,24 @@ static void invocation_free(struct invocation *i)
 {
 	invoke_request_finish(&i->request);
 	call_finish(&i->call);
+	if (i->source != NULL)
+		source_release(i->source);
+	free(i->version_before);
 	free(i);
 }
 
 static void answer_give(struct invocation *i, struct invoke_answer *answer)
 {
+	const struct resolve *resolve = &i->request.resolve;
 	answer->source = i->source;
 	answer->fetch_ns = i->fetch_ns;
 	answer->build_ns = i->build_ns;
 	answer->jail_ns = i->jail_ns;
 	answer->run_ns = i->run_ns;
 	answer->built = i->built;
+	answer->busted = i->request.cache_bust;
+	answer->proxied =
+		i->request.cache_bust && i->setup.proxied && !resolve->standard && !resolve->pinned;
 	i->done(i->ctx, answer);
 	i->finished = true; /* freed by leave */
 }
@@ -167,7 +175,7 @@ static void build_ended(struct invocation *i, struct artifact *artifact, const j
 		   strcmp(f->code, "compile_error") == 0) {
 		/* One bad function can do that: from now on each call of this package is built
 		 * alone. */
-		i->source->expressions_only = true;
+		source_alone(i->source);
 		package_ready(i, NULL);
 	} else {
 		fault_give(i, STAGE_BUILD, f, report);
@@ -218,6 +226,7 @@ static void build_next(struct invocation *i)
 		.expressions = i->as_expression && strcmp(i->setup.expressions, "full") != 0
 				       ? "simple"
 				       : "full",
+		.rebuild = i->request.cache_bust,
 	};
 	i->since_ns = clock_mono_ns();
 	struct artifact_wait *wait = artifact_get(i->setup.artifacts, &want, built, i);
@@ -235,16 +244,24 @@ static void fetched(void *ctx, struct source *source, const json_t *report, cons
 	i->source_wait = NULL;
 	if (report != NULL || source == NULL)
 		i->fetch_ns = clock_mono_ns() - i->since_ns;
-	i->source = source;
-	if (source != NULL)
+	if (source != NULL) {
+		source_hold(source);
+		i->source = source;
+		/* Of what it meant until now nothing shall wait for calls any more. */
+		if (i->version_before != NULL)
+			artifacts_rest(i->setup.artifacts, source->package, i->version_before);
 		build_next(i);
-	else
+	} else {
 		fault_give(i, STAGE_FETCH, f, report);
+	}
 	(void)leave(i);
 }
 
 static void fetch_next(struct invocation *i)
 {
+	const char *known =
+		i->request.cache_bust ? source_known(i->setup.sources, &i->request.resolve) : NULL;
+	i->version_before = known != NULL ? mem_strdup(known) : NULL;
 	i->since_ns = clock_mono_ns();
 	struct source_wait *wait = source_get(
 		i->setup.sources, &i->request.resolve, i->request.cache_bust, fetched, i);

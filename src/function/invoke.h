@@ -17,6 +17,7 @@ struct invoke_setup {
 	struct artifacts *artifacts;
 	struct pool *pool;
 	const char *expressions; /* "off", "simple" or "full" */
+	bool proxied;            /* modules come from a proxy, which may remember versions */
 };
 
 struct invoke_request {
@@ -43,6 +44,8 @@ struct invoke_answer {
 	uint64_t fetch_ns, build_ns;      /* 0: nothing had to be done */
 	uint64_t jail_ns, run_ns;         /* of all its jails: a call that was declined had two */
 	bool built;
+	bool busted;  /* cache_bust: what was remembered was not asked */
+	bool proxied; /* and what a proxy may have remembered could not be passed by */
 };
 
 struct invocation;

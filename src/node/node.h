@@ -63,6 +63,8 @@ char *node_path(const struct node *n, const char *format, ...)
 enum { NODE_GO_SETTINGS = 3 };
 void node_go_settings(const struct node *n, char *settings[NODE_GO_SETTINGS]);
 
+/* "amd64", "arm64". */
+const char *node_architecture(void);
 /* prepare.c: makes what jails need, in steps, each done only where it is not done yet. `loud`:
  * progress on stderr. */
 int node_prepare(struct node *n, bool loud, struct fault *f);

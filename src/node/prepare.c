@@ -42,17 +42,14 @@ struct preparing {
 
 /* In a child that has become whom the directory belongs to, the server of now or before: what is in
  * it is theirs to name, and to swap for a link while root would look. */
-static int empty_as_owner(const char *path, struct fault *f)
+static int empty_as_owner(const char *path, uid_t owner, struct fault *f)
 {
 	int status = -1;
-	struct stat st;
-	if (lstat(path, &st) < 0)
-		return fault_set(f, FAULT_PLATFORM, errno, "stat %s", path);
 	pid_t child = fork();
 	if (child == 0) {
-		if (st.st_uid != geteuid() &&
-			(setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
-				setresuid(st.st_uid, st.st_uid, st.st_uid) < 0))
+		if (owner != geteuid() &&
+			(setgroups(0, NULL) < 0 || setresgid(owner, owner, owner) < 0 ||
+				setresuid(owner, owner, owner) < 0))
 			_exit(2);
 		_exit(fs_empty(path, NULL) < 0 ? 1 : 0);
 	}
@@ -61,27 +58,41 @@ static int empty_as_owner(const char *path, struct fault *f)
 	return status == 0 ? 0 : fault_set(f, FAULT_PLATFORM, 0, "%s could not be emptied", path);
 }
 
+/* A directory that the server writes to. What an earlier run left in it is kept where it is the
+ * same user's: if not, nobody could use it, and root changes no owner of what lies in a stranger's
+ * directory. Others on this host see nothing of it: root's group may look names up, since the
+ * helpers that bind a source tree have no more rights than that. */
+static int servers_directory(const struct node *n, const char *path, bool kept, struct fault *f)
+{
+	struct stat st;
+	if (lstat(path, &st) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "stat %s", path);
+	const uid_t owner = n->server_uid != 0 ? n->server_uid : geteuid();
+	if ((!kept || st.st_uid != owner) && empty_as_owner(path, st.st_uid, f) < 0)
+		return -1;
+	if (n->server_uid != 0 && chown(path, owner, 0) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "chown %s", path);
+	return chmod(path, 0710) < 0 ? fault_set(f, FAULT_PLATFORM, errno, "chmod %s", path) : 0;
+}
+
 static int storage_up(void *thing, struct fault *f)
 {
 	static const struct {
 		const char *name;
 		bool servers; /* the server writes there */
-		bool emptied; /* what is in it belongs to a run that is over */
-	} dirs[] = {{"run", false, false}, {"toolchain", false, false}, {"tool", false, false},
-		{"private", false, false}, {"sources", true, true}, {"artifacts", true, true},
-		{"tmp", true, true}};
+		bool kept;    /* what is in it is of use to the next run */
+	} dirs[] = {{"run", false, true}, {"toolchain", false, true}, {"tool", false, true},
+		{"private", false, true}, {"sources", true, true}, {"artifacts", true, true},
+		{"store", true, true}, {"tmp", true, false}};
 	const struct node *n = ((struct preparing *)thing)->node;
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		defer_free char *path = node_path(n, "%s", dirs[i].name);
 		if (fs_mkdirs(path, 0755, f) < 0)
 			return -1;
-		if (dirs[i].emptied && empty_as_owner(path, f) < 0)
+		if (dirs[i].servers && servers_directory(n, path, dirs[i].kept, f) < 0)
 			return -1;
 		if (strcmp(dirs[i].name, "private") == 0 && chmod(path, 0700) < 0)
 			return fault_set(f, FAULT_PLATFORM, errno, "chmod %s", path);
-		if (dirs[i].servers && n->server_uid != 0 &&
-			chown(path, n->server_uid, n->server_uid) < 0)
-			return fault_set(f, FAULT_PLATFORM, errno, "chown %s", path);
 	}
 	return 0;
 }
@@ -159,7 +170,7 @@ static int run_bits_set(const char *goroot, struct fault *f)
 	return 0;
 }
 
-static const char *architecture(void)
+const char *node_architecture(void)
 {
 #if defined(__aarch64__)
 	return "arm64";
@@ -171,8 +182,8 @@ static const char *architecture(void)
 static int toolchain_download(
 	const struct preparing *p, const char *go, const char *part, struct fault *f)
 {
-	defer_free char *module = mem_printf(
-		"golang.org/toolchain@v0.0.1-%s.linux-%s", p->node->go_version, architecture());
+	defer_free char *module = mem_printf("golang.org/toolchain@v0.0.1-%s.linux-%s",
+		p->node->go_version, node_architecture());
 	defer_free char *cache = mem_printf("GOMODCACHE=%s", part);
 	defer_free char *build = mem_printf("GOCACHE=%s/cache-of-go", part);
 	const char *more[] = {cache, build, "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local",
@@ -213,7 +224,7 @@ static int toolchain_up(void *thing, struct fault *f)
 static int base_file(const char *root, const char *name, const char *text, struct fault *f)
 {
 	defer_free char *path = mem_printf("%s/%s", root, name);
-	return fs_write(path, text, strlen(text), 0644, f);
+	return fs_keep(path, text, strlen(text), 0644, f);
 }
 
 static int base_certificates(const struct node *n, const char *root, struct fault *f)

@@ -32,6 +32,9 @@ struct server {
 	struct tools *tools;
 	struct leases *leases; /* NULL: jails get no addresses */
 	struct pool *pool;
+	struct store *store;
+	struct cache *cache;
+	struct sources *sources;
 	struct api *api;
 	struct http_server *http, *local;
 	uv_poll_t control;
@@ -154,16 +157,49 @@ static const char *expressions_name(const struct config *c)
 							     : "full";
 }
 
+/* All that makes another program of the same source. */
+static char *builder_name(const struct node *n)
+{
+	const char *tool = strrchr(n->plan.tool, '/') + 1; /* named by the digest of its source */
+	return mem_printf(
+		"%s %s cgo=%d driver=%s", n->go_version, node_architecture(), n->config.cgo, tool);
+}
+
+/* A proxy that has seen a query before may answer from memory; a tree of files does not. */
+static bool is_proxied(const struct node *n)
+{
+	return strstr(n->modules.proxy, "http://") != NULL ||
+	       strstr(n->modules.proxy, "https://") != NULL;
+}
+
+static void caches_open(struct server *s)
+{
+	const struct config *c = &s->node->config;
+	s->store = store_open("store/cache.db");
+	s->cache = cache_create(&s->loop, c->cache_max, ms_of(c->cache_purge_after));
+}
+
+static void caches_close(struct server *s)
+{
+	cache_save(s->cache);
+	sources_save(s->sources);
+	store_close(s->store);
+}
+
 static void api_open(struct server *s)
 {
 	const struct node *n = s->node;
 	const struct sources_setup sources = {
 		.loop = &s->loop,
 		.tools = s->tools,
+		.store = s->store,
+		.cache = s->cache,
 		.state = ".",
 		.toolchain = n->plan.toolchain + strlen(n->state) + 1,
 		.go_version = n->go_version,
+		.tool = strrchr(n->plan.tool, '/') + 1,
 		.expires_ms = ms_of(n->config.cache_default_expiration),
+		.unused_ms = ms_of(n->config.cache_purge_after),
 		.bytes_max = (uint64_t)1 << 30,
 		.git = {.config = &n->config, .missing = n->git.missing},
 	};
@@ -171,11 +207,13 @@ static void api_open(struct server *s)
 		.loop = &s->loop,
 		.tools = s->tools,
 		.pool = s->pool,
+		.store = s->store,
+		.cache = s->cache,
 		.state = ".",
+		.builder = builder_name(n), /* as long as the process */
 		.cgo = n->config.cgo,
-		.bytes_max = n->config.cache_max,
-		.unused_ms = ms_of(n->config.cache_purge_after),
 	};
+	s->sources = sources_create(&sources);
 	const struct api_setup setup = {
 		.config = &n->config,
 		.jailers = s->jailers,
@@ -183,13 +221,15 @@ static void api_open(struct server *s)
 		.leases = s->leases,
 		.invoke =
 			{
-				.sources = sources_create(&sources),
+				.sources = s->sources,
 				.artifacts = artifacts_create(&artifacts),
 				.pool = s->pool,
 				.expressions = expressions_name(&n->config),
+				.proxied = is_proxied(n),
 			},
 	};
 	s->api = api_create(&setup);
+	store_start(s->store);
 }
 
 /* What is only looked at when it is told. */
@@ -287,6 +327,7 @@ static int server_open(struct server *s, const int *jailers, unsigned count, str
 	}
 	tools_open(s);
 	pool_open(s);
+	caches_open(s);
 	api_open(s);
 	s->http = http_open(s, s->node->listener, false, f);
 	s->local = s->http != NULL ? http_open(s, s->node->local, true, f) : NULL;
@@ -309,6 +350,7 @@ int server_run(struct node *n, int control, const int *jailers, unsigned count)
 		return 1;
 	}
 	(void)uv_run(&s.loop, UV_RUN_DEFAULT);
+	caches_close(&s);
 	statsd_flush();
 	return 0;
 }

@@ -124,7 +124,16 @@ static int listeners_bind(struct node *n, struct fault *f)
 	} else {
 		n->listener = tcp_listen(n, f);
 	}
-	return n->listener < 0 ? -1 : fs_write(address, n->address, strlen(n->address), 0644, f);
+	if (n->listener < 0)
+		return -1;
+	if (fs_write(address, n->address, strlen(n->address), 0644, f) == 0)
+		return 0;
+	if (f->kind != FAULT_FULL)
+		return -1;
+	log_warn("%s; calls are served all the same", f->text); /* it is for people */
+	(void)unlink(address);
+	*f = (struct fault){0};
+	return 0;
 }
 
 /* ---- what was left behind ---- */
@@ -257,7 +266,8 @@ static int children_reap(struct supervisor *s, struct fault *f)
 			return all_restart(s, f);
 		}
 		for (unsigned i = 0; i < s->node->jailers; i++) {
-			if (s->jailers[i].jailer == pid && !s->stopping && jailer_replace(s, i, f) < 0)
+			if (s->jailers[i].jailer == pid && !s->stopping &&
+				jailer_replace(s, i, f) < 0)
 				return -1;
 		}
 	}

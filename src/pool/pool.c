@@ -219,6 +219,7 @@ static struct pool_call *queue_take(struct pool *pool, struct pool_call **at)
 	if (*at == NULL)
 		pool->last = at;
 	call->next = NULL;
+	call->program->queued--;
 	return call;
 }
 
@@ -504,6 +505,7 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	if (call->run == NULL) {
 		*pool->last = call;
 		pool->last = &call->next;
+		program->queued++;
 		queue_serve(pool);
 		return call;
 	}
@@ -534,6 +536,19 @@ void pool_call_cancel(struct pool_call *call)
 	run_kill(run, POOL_JAIL_KILLED);
 	refill(run->pool, run->program);
 	call_free(call);
+}
+
+bool pool_program_called(const struct pool_program *program)
+{
+	const struct pool_run *run = program->runs;
+	while (run != NULL && run->call == NULL)
+		run = run->sibling;
+	return run != NULL || program->queued > 0;
+}
+
+bool pool_program_used(const struct pool_program *program)
+{
+	return program->runs != NULL || program->queued > 0 || program->wanting;
 }
 
 void pool_forget(struct pool *pool, struct pool_program *program)

@@ -58,6 +58,7 @@ struct pool_program {
 	struct pool_run *runs;    /* all that are alive */
 	struct pool_run *waiting; /* of those, READY ones; the newest first */
 	unsigned spare;           /* of those, waiting ones and such as will be */
+	unsigned queued;          /* calls that wait for their turn to start one */
 	struct demand demand;
 	uint64_t bytes;                    /* that one of its jails used at most, when last told */
 	struct pool_program *next_wanting; /* of those that want a spare, when it is their turn */
@@ -94,6 +95,10 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	void (*done)(void *ctx, const struct pool_result *result), void *ctx, struct fault *f);
 /* The caller is no longer interested: the jail is killed, `done` does not come. */
 void pool_call_cancel(struct pool_call *call);
+/* Whether a call of it is under way, or waits for its turn. */
+bool pool_program_called(const struct pool_program *program);
+/* Whether the pool has a use for it: a call, a jail, or one that is to be started. */
+bool pool_program_used(const struct pool_program *program);
 /* Ends the program's waiting jails and lets go of it; calls in progress go on. */
 void pool_forget(struct pool *pool, struct pool_program *program);
 unsigned pool_running(const struct pool *pool);

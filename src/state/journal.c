@@ -17,6 +17,10 @@ int journal_open(struct journal *j, const char *path, unsigned count, struct fau
 	defer_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "journal %s", path);
+	/* All of its room now: a page that finds none later would be our end (SIGBUS). */
+	int error = posix_fallocate(fd, 0, (off_t)size);
+	if (error != 0)
+		return fault_set(f, FAULT_PLATFORM, error, "room for the journal %s", path);
 	return journal_map(j, fd, count, f);
 }
 

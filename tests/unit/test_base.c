@@ -7,7 +7,7 @@
 #include "base/fdpass.h"
 #include "base/fs.h"
 #include "base/proc.h"
-#include "base/tree.h"
+#include "base/table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -178,24 +178,30 @@ static void descriptors_travel_with_messages(void **state)
 }
 
 struct entry {
-	struct tree_node node;
+	struct table_node node;
 	int value;
 };
 
-static void a_tree_finds_by_text(void **state)
+static void a_table_finds_by_text(void **state)
 {
 	(void)state;
-	void *root = NULL;
-	struct entry a = {{"alpha"}, 1};
-	struct entry b = {{"beta"}, 2};
-	assert_null(tree_find(&root, "alpha"));
-	tree_add(&root, &a.node);
-	tree_add(&root, &b.node);
-	assert_int_equal(((struct entry *)tree_find(&root, "beta"))->value, 2);
-	tree_remove(&root, &b.node);
-	assert_null(tree_find(&root, "beta"));
-	assert_ptr_equal(tree_find(&root, "alpha"), &a);
-	tree_remove(&root, &a.node);
+	enum { MANY = 1000 };
+	struct table table = {0};
+	struct entry *all = mem_zero(MANY, sizeof(*all));
+	char keys[MANY][8];
+	assert_null(table_find(&table, "0"));
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(keys[i], sizeof(keys[i]), "%d", i);
+		all[i] = (struct entry){{.key = keys[i]}, i};
+		table_add(&table, &all[i].node);
+	}
+	for (int i = 0; i < MANY; i += 2)
+		table_remove(&table, &all[i].node);
+	for (int i = 0; i < MANY; i++)
+		assert_ptr_equal(table_find(&table, keys[i]), i % 2 == 0 ? NULL : &all[i]);
+	assert_int_equal(table.count, MANY / 2);
+	free(table.buckets);
+	free(all);
 }
 
 static void a_program_that_fails_says_why(void **state)
@@ -228,7 +234,7 @@ int main(void)
 		cmocka_unit_test(files_are_written_whole),
 		cmocka_unit_test(removal_follows_no_links),
 		cmocka_unit_test(descriptors_travel_with_messages),
-		cmocka_unit_test(a_tree_finds_by_text),
+		cmocka_unit_test(a_table_finds_by_text),
 		cmocka_unit_test(a_program_that_fails_says_why),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

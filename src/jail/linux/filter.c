@@ -26,7 +26,6 @@
 #include <sys/stat.h>
 #include <termios.h>
 
-
 /* Allowed in every jail. Names that an architecture does not have are passed over. */
 static const char *const common[] = {
 	/* memory */
