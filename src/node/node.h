@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "jail/jail.h"
 #include "jailer/server.h"
+#include "node/notify.h"
 #include "state/journal.h"
 
 #include <stdint.h>
@@ -34,9 +35,10 @@ struct node {
 		char **trusted; /* hosts of proxy and sumdb, NULL-terminated */
 		char **trees;   /* directories of file:// entries, NULL-terminated */
 	} modules;
-	int listener, local; /* sockets: the configured one (-1: none); run/api.sock */
-	int jailer_program;  /* run/jailer */
-	char address[160];   /* where listener listens, for people */
+	int listener, local;  /* sockets: the configured one (-1: none); run/api.sock */
+	int jailer_program;   /* run/jailer */
+	char address[160];    /* where listener listens, for people */
+	struct notify notify; /* systemd, where it started us */
 };
 
 /* Loads the configuration, settles paths, takes the lock, enters user mode where needed.
