@@ -8,6 +8,8 @@
 static json_t *hex(const char *data, size_t len)
 {
 	char *text = malloc(2 * len + 1);
+	if (text == NULL)
+		abort();
 	text[0] = '\0';
 	for (size_t i = 0; i < len; i++)
 		(void)snprintf(text + 2 * i, 3, "%02x", (unsigned char)data[i]);
@@ -99,13 +101,19 @@ static json_t *run(struct sky_client *c, const char *operation, char **given, st
 	abort();
 }
 
+static int setting(const char *name)
+{
+	const char *text = getenv(name);
+	return text != NULL ? (int)strtol(text, NULL, 10) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct sky_error e = {0};
-	const int retries = (int)strtol(getenv("SKY_RETRIES"), NULL, 10);
+	const int retries = setting("SKY_RETRIES");
 	const struct sky_options options = {.function_token = getenv("SKY_FUNCTION_TOKEN"),
 		.admin_token = getenv("SKY_ADMIN_TOKEN"),
-		.timeout_ms = (unsigned)strtoul(getenv("SKY_TIMEOUT_MS"), NULL, 10),
+		.timeout_ms = (unsigned)setting("SKY_TIMEOUT_MS"),
 		.retries = retries == 0 ? -1 : retries};
 	if (argc < 3)
 		abort();
