@@ -13,6 +13,6 @@ install:
 	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' ./dev install
 
 uninstall:
-	DESTDIR='$(DESTDIR)' ./dev uninstall
+	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' ./dev uninstall
 
 .PHONY: all test install uninstall

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "jail/jail.h"
 #include "jailer/server.h"
+#include "node/notify.h"
 #include "state/journal.h"
 
 #include <stdint.h>
@@ -41,9 +42,10 @@ struct node {
 		const char *missing; /* why they cannot be served; NULL: they can */
 		char **paths;        /* of the host, for git jails; NULL-terminated */
 	} git;
-	int listener, local; /* sockets: the configured one (-1: none); run/api.sock */
-	int jailer_program;  /* run/jailer */
-	char address[160];   /* where listener listens, for people */
+	int listener, local;  /* sockets: the configured one (-1: none); run/api.sock */
+	int jailer_program;   /* run/jailer */
+	char address[160];    /* where listener listens, for people */
+	struct notify notify; /* systemd, where it started us */
 };
 
 /* Loads the configuration, settles paths, takes the lock, enters user mode where needed.

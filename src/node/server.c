@@ -39,7 +39,7 @@ struct server {
 	struct http_server *http, *local;
 	uv_poll_t control;
 	uv_signal_t terminate;
-	uv_timer_t drained;
+	uv_timer_t drained, alive;
 	int control_fd;
 	bool draining;
 	unsigned quiet; /* looks that found nothing to wait for */
@@ -287,6 +287,22 @@ static int signals_watch(struct server *s)
 	return uv_signal_start(&s->terminate, on_terminate, SIGTERM);
 }
 
+/* systemd's watchdog wants to hear of the loop, which is what could hang: not of the supervisor. */
+static void on_alive(uv_timer_t *timer)
+{
+	const struct server *s = timer->data;
+	notify_send(&s->node->notify, "WATCHDOG=1");
+}
+
+static void watchdog_start(struct server *s)
+{
+	const uint64_t every = s->node->notify.watchdog_ms / 2;
+	(void)uv_timer_init(&s->loop, &s->alive);
+	s->alive.data = s;
+	if (every > 0)
+		(void)uv_timer_start(&s->alive, on_alive, every, every);
+}
+
 /* All its paths are relative to the state directory, which may lie where only root may go. */
 static int state_enter(const struct node *n, struct fault *f)
 {
@@ -334,6 +350,7 @@ static int server_open(struct server *s, const int *jailers, unsigned count, str
 	if (s->local == NULL)
 		return -1;
 	metrics_open(s);
+	watchdog_start(s);
 	return signals_watch(s) == 0 ? 0 : fault_set(f, FAULT_PLATFORM, 0, "no signals");
 }
 

@@ -282,6 +282,7 @@ static void stop(struct supervisor *s)
 		log_warn("told to stop again: running calls are ended");
 	else
 		log_info("stopping: running calls may end");
+	notify_send(&s->node->notify, "STOPPING=1");
 	if (s->server > 0)
 		(void)kill(s->server, s->stopping ? SIGKILL : SIGTERM);
 	s->stopping = true;
@@ -351,6 +352,8 @@ int supervisor_run(struct node *n, int ready_fd)
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	log_set_role("supervisor");
+	if (ready_fd < 0)
+		notify_take(&n->notify);
 	int came = supervisor_open(&s, &f);
 	if (came == 0) {
 		log_info("Sky Island serves %s (state %s, %s)",
@@ -358,6 +361,8 @@ int supervisor_run(struct node *n, int ready_fd)
 			n->user_mode ? "as an ordinary user" : "as root");
 		if (ready_fd >= 0)
 			(void)!write(ready_fd, "r", 1);
+		else
+			notify_send(&n->notify, "READY=1\nSTATUS=Serves %s", n->address);
 		came = wait_for_signals(&s, &signals, &f);
 	}
 	if (came < 0)

@@ -140,6 +140,9 @@ def main():
     os.chmod(sky.work, 0o755)
     sky.template = os.path.join(sky.work, "template")
     sky.binary = os.path.join(sky.work, "sky-island")
+    sky.build = os.path.dirname(os.path.abspath(given.binary))
+    if not os.path.exists(os.path.join(sky.build, "build.ninja")):
+        sky.build = os.path.join(sky.build, "meson")  # ./dev puts the program beside it
     shutil.copy2(given.binary, sky.binary)  # a build at the same time must not change it under us
     begun = time.monotonic()
     passed, bad, skipped, slow = 0, set(), 0, []

@@ -19,6 +19,7 @@ CGROUPS = "/sys/fs/cgroup"
 WAIT = 10  # seconds until a test that waits for an event gives up
 
 binary = None  # the program under test
+build = None  # the directory where it was built
 template = None  # a prepared state directory, which tests only copy
 work = None  # where all that tests make lies
 user = None  # users.User: who runs the program; None: root, as the tests

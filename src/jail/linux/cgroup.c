@@ -52,6 +52,19 @@ static bool v2_usable(void)
 	return have != NULL && strstr(have, "memory") != NULL && strstr(have, "pids") != NULL;
 }
 
+/* Cuts "…/INSTANCE/self" and what is below an instance off, "/sky-" and eight digits: a unit of
+ * systemd may be called sky-island.service. */
+static void instance_cut(char *path)
+{
+	for (char *at = strstr(path, "/sky-"); at != NULL; at = strstr(at + 1, "/sky-")) {
+		const size_t digits = strspn(at + 5, "0123456789abcdef");
+		if (digits == 8 && (at[13] == '/' || at[13] == '\0')) {
+			*at = '\0';
+			return;
+		}
+	}
+}
+
 void cgroup_find(struct cgroups *groups, const char *instance)
 {
 	char own[300];
@@ -61,9 +74,7 @@ void cgroup_find(struct cgroups *groups, const char *instance)
 			return;
 		/* The supervisor of a running instance sits in …/INSTANCE/self: its parent is ours.
 		 */
-		char *tail = strstr(own, "/sky-");
-		if (tail != NULL)
-			*tail = '\0';
+		instance_cut(own);
 		groups->version = 2;
 		groups->trees = 1;
 		(void)snprintf(groups->parent[0], sizeof(groups->parent[0]), "/sys/fs/cgroup%s/%s",

@@ -1,0 +1,3 @@
+module skyisland
+
+go 1.21

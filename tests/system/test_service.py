@@ -1,0 +1,162 @@
+"""What is installed, and taken away again; the unit of systemd; what systemd is told."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+
+import sky
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MACHINE = os.uname().machine
+EXPECTED = {
+    "usr/local/bin/sky-island",
+    "usr/local/etc/sky-island/config.json.sample",
+    "usr/local/include/sky_island.h",
+    "usr/local/lib/systemd/system/sky-island.service",
+    "usr/local/share/man/man8/sky-island.8",
+    *("usr/local/share/doc/sky-island/" + name for name in ("CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md")),
+    *("usr/local/share/doc/sky-island/docs/" + name for name in os.listdir(os.path.join(TOP, "docs"))),
+}
+LIBRARY = {"libsky-island.so", "libsky-island.so.0", "libsky-island.so.0.1.0", "pkgconfig/sky-island.pc"}
+
+
+def tool(*command, **options):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120, **options)
+    if done.returncode != 0:
+        raise AssertionError("%s\n%s%s" % (" ".join(command), done.stdout, done.stderr))
+    return done.stdout + done.stderr
+
+
+def listing(top):
+    return {os.path.relpath(os.path.join(root, name), top) for root, _, names in os.walk(top) for name in names}
+
+
+@unittest.skipIf(os.uname().sysname != "Linux", "Linux's list of files")
+class Install(unittest.TestCase):
+    """By `make`, as one does; from the build that is there."""
+
+    @classmethod
+    def setUpClass(cls):
+        if os.path.realpath(sky.build) != os.path.join(TOP, "build", "meson"):
+            raise unittest.SkipTest("%s is not what ./dev installs from" % sky.build)
+        cls.root = os.path.join(tempfile.mkdtemp(prefix="install-", dir=sky.work), "root")
+        os.makedirs(os.path.join(cls.root, "usr/local/lib"))
+        with open(os.path.join(cls.root, "usr/local/lib/others"), "w", encoding="utf-8"):
+            pass
+        cls.make("install")
+        cls.addClassCleanup(shutil.rmtree, cls.root)
+
+    @classmethod
+    def make(cls, target):
+        tool("make", "-C", TOP, target, "DESTDIR=" + cls.root)
+
+    def path(self, name):
+        return os.path.join(self.root, "usr/local", name)
+
+    def test_1_what_is_there(self):
+        found = listing(self.root) - {"usr/local/lib/others"}
+        libraries = {name for name in found if "libsky-island" in name or name.endswith(".pc")}
+        self.assertEqual(found - libraries, EXPECTED)
+        directory = os.path.commonpath(libraries)
+        self.assertTrue(directory.startswith("usr/local/lib"), directory)
+        self.assertEqual({os.path.relpath(name, directory) for name in libraries}, LIBRARY)
+        self.assertRegex(tool(self.path("bin/sky-island"), "--version"), r"^sky-island \d")
+        with open(self.path("lib/systemd/system/sky-island.service"), encoding="utf-8") as file:
+            self.assertIn("ExecStart=/usr/local/bin/sky-island -c /usr/local/etc/sky-island/config.json\n", file.read())
+
+    def test_2_the_sample_is_a_configuration(self):
+        with open(self.path("etc/sky-island/config.json.sample"), encoding="utf-8") as file:
+            sample = json.load(file)
+        with sky.Sky("sample", **{**sample, "http_port": 0}) as own:
+            self.assertEqual(own.send("GET", "/healthcheck").status, 200)
+
+    def test_3_a_program_finds_the_library(self):
+        (pc,) = [name for name in listing(self.root) if name.endswith("sky-island.pc")]
+        there = os.path.dirname(os.path.join(self.root, pc))
+        where = {**os.environ, "PKG_CONFIG_SYSROOT_DIR": self.root, "PKG_CONFIG_PATH": there}
+        flags = tool("pkg-config", "--cflags", "--libs", "sky-island", env=where).split()
+        self.assertIn("-I" + self.path("include"), flags)
+        program = os.path.join(self.root, "program")
+        self.addCleanup(os.unlink, program)
+        with open(program + ".c", "w", encoding="utf-8") as file:
+            file.write('#include <sky_island.h>\n#include <stdio.h>\nint main(void)\n{\n\tstruct sky_error e = {0};\n'
+                       '\tputs(sky_open("nowhere", NULL, &e) == NULL ? e.detail : "?");\n\tsky_error_finish(&e);\n\treturn 0;\n}\n')
+        self.addCleanup(os.unlink, program + ".c")
+        tool("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", program + ".c", "-o", program, *flags)
+        said = tool(program, env={"LD_LIBRARY_PATH": os.path.dirname(there)})
+        self.assertIn('"nowhere" is no address', said)
+
+    def test_4_the_unit(self):
+        if shutil.which("systemd-analyze") is None:
+            self.skipTest("no systemd-analyze")
+        unit = os.path.join(self.root, "sky-island.service")
+        with open(self.path("lib/systemd/system/sky-island.service"), encoding="utf-8") as file:
+            text = file.read().replace("/usr/local/bin/sky-island", shutil.which("true")).replace("man:sky-island(8)", "man:true(1)")
+        with open(unit, "w", encoding="utf-8") as file:
+            file.write(text)
+        self.addCleanup(os.unlink, unit)
+        self.assertEqual(tool("systemd-analyze", "verify", "--man=no", unit), "")
+
+    def test_5_uninstall(self):
+        self.make("uninstall")
+        self.assertEqual(listing(self.root), {"usr/local/lib/others"})
+        self.assertEqual(sorted(name for name in os.listdir(os.path.join(self.root, "usr/local"))), ["lib"])
+        again = subprocess.run(["make", "-C", TOP, "uninstall", "DESTDIR=" + self.root], capture_output=True, text=True, check=False)
+        self.assertIn("nothing was installed", again.stderr)
+
+
+class Told(unittest.TestCase):
+    """By datagram, as sd_notify(3) says."""
+
+    def serve(self, address, shown):
+        heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(heard.close)
+        heard.bind(address)
+        heard.settimeout(10)
+        if isinstance(address, str):
+            os.chmod(address, 0o777)
+        own = sky.Sky("told", environment={**os.environ, "NOTIFY_SOCKET": shown, "WATCHDOG_USEC": "200000"})
+        self.addCleanup(own.close)
+        own.spawn()
+        return own, heard
+
+    def life(self, own, heard):
+        said = heard.recv(4096).decode().split("\n")
+        sky.until(own.serves, 5, "its address")
+        self.assertEqual(said, ["READY=1", "STATUS=Serves http://%s:%d" % (own.host, own.port)])
+        self.assertEqual(own.send("GET", "/healthcheck").status, 200)
+        server, _ = own.parts
+        self.assertEqual([heard.recv(4096) for _ in range(3)], [b"WATCHDOG=1"] * 3)
+        os.kill(server, signal.SIGSTOP)  # as if it hung: nobody speaks for it
+        heard.settimeout(0.5)
+        with contextlib.suppress(socket.timeout):
+            for _ in range(3):
+                heard.recv(4096)
+            self.fail("a server that hangs still sends")
+        os.kill(server, signal.SIGCONT)
+        heard.settimeout(10)
+        own.process.terminate()
+        last = b""
+        while last != b"STOPPING=1":
+            last = heard.recv(4096)
+            self.assertIn(last, (b"WATCHDOG=1", b"STOPPING=1"))
+        self.assertEqual(own.process.wait(10), 0)
+
+    def test_a_path(self):
+        path = os.path.join(tempfile.mkdtemp(dir=sky.work), "notify")
+        os.chmod(os.path.dirname(path), 0o755)
+        self.life(*self.serve(path, path))
+
+    def test_an_abstract_one(self):
+        name = "sky-test-%d" % os.getpid()
+        self.life(*self.serve(b"\0" + name.encode(), "@" + name))
+
+
+if __name__ == "__main__":
+    unittest.main()
