@@ -69,17 +69,10 @@ static int veth_make(struct making *m, const struct rtnl_peer *peer, struct faul
 	return 0;
 }
 
-/* One that had this address, and so this hardware address, may still be going. */
 static int macvlan_make(struct making *m, const struct rtnl_peer *peer, struct fault *f)
 {
-	for (int i = 0; i < BUSY_TRIES; i++) {
-		if (rtnl_macvlan_add(&m->out, m->parent.index, peer) == 0)
-			return 0;
-		if (errno != EBUSY && errno != EADDRINUSE)
-			break;
-		(void)nanosleep(&(struct timespec){.tv_nsec = BUSY_NS}, NULL);
-	}
-	return failed(m, "make a link", f);
+	return rtnl_macvlan_add(&m->out, m->parent.index, peer) < 0 ? failed(m, "make a link", f)
+								    : 0;
 }
 
 /* ---- in the jail's namespace ---- */
@@ -157,6 +150,20 @@ static int probe(struct making *m, int index, struct fault *f)
 				 ip4_text(m->want->address, text));
 }
 
+/* A macvlan link that had this address, and so this hardware address, may still be going: then this
+ * one can be made, but not set up. */
+static int link_up(struct making *m, int index, struct fault *f)
+{
+	for (int i = 0; i < BUSY_TRIES; i++) {
+		if (rtnl_up(&m->in, index) == 0)
+			return 0;
+		if (errno != EBUSY && errno != EADDRINUSE)
+			break;
+		(void)nanosleep(&(struct timespec){.tv_nsec = BUSY_NS}, NULL);
+	}
+	return failed(m, "set a link up", f);
+}
+
 /* The caller is in the jail's namespace. */
 static int inside_make(struct making *m, struct fault *f)
 {
@@ -167,8 +174,8 @@ static int inside_make(struct making *m, struct fault *f)
 		return failed(m, "find a jail's link", f);
 	if (!m->parent.bridge && rules_inside(m, f) < 0)
 		return -1;
-	if (rtnl_up(&m->in, own.index) < 0)
-		return failed(m, "set a link up", f);
+	if (link_up(m, own.index, f) < 0)
+		return -1;
 	if (m->want->probe && probe(m, own.index, f) < 0)
 		return -1;
 	if (rtnl_address_add(&m->in, own.index, m->want->address, m->pool.mask, true) < 0)
