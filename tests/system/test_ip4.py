@@ -55,6 +55,17 @@ class Bridged(Networks):
             answer = self.server.call(N, 'Get("%s:80")' % WORLD, **ip4)
             self.assertIn("not permitted", answer.json["data"])
 
+    def test_shown_and_counted(self):
+        call = self.background(self.server, "Sleep(1000)")
+        (address,) = self.holder(self.server)
+        name = self.holders(self.server)[address]
+        jails = self.server.send("GET", "/api/v1/admin/jails", headers=TOKEN).json["jails"]
+        self.assertEqual([jail["name"] for jail in jails if jail["ip4"] == address], [name])
+        call[0].join()
+        told = self.server.send("GET", "/metrics", headers=TOKEN).body.decode()
+        count = next(line for line in told.splitlines() if line.startswith("sky_network_allocate_seconds_count"))
+        self.assertGreaterEqual(int(count.split()[1]), 1)
+
     def test_names(self):
         self.says(self.server, 'Lookup("island.test")', "[%s] <nil>" % WORLD)
         self.says(self.server, "Resolvers()", "nameserver %s\nfalse" % PRIVATE)

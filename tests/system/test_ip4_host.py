@@ -118,6 +118,34 @@ class Kills(Networks):
         self.all_free(own)
         sky.until(lambda: not self.links(own), 2, "the end of links: %s" % self.links(own))
 
+    def test_other_pools_on_sighup(self):
+        own = self.island().start()
+        self.addCleanup(own.close)
+
+        def hangup(pools, word):
+            told = own.log().count(word)
+            own.config["network"] = {"ip4": pools}
+            own.write_config()
+            own.process.send_signal(signal.SIGHUP)
+            sky.until(lambda: own.log().count(word) > told, 3, word)
+
+        self.says(own, 'Own("%s:80")' % WORLD, "10.77.0.2<nil>")
+        thread, got = self.background(own, "Sleep(1000)")
+        self.holder(own)
+        hangup({"start_addr": HOST, "mask": "255.255.255.0", "range": 2}, "nothing was changed")
+        self.assertIn("10.77.0.2", self.ips(own))
+        hangup({"start_addr": "10.88.0.2", "mask": "255.255.255.0", "range": 5}, "read again")
+        self.assertEqual(sorted(self.ips(own)), ["10.88.0.%d" % i for i in range(2, 6)])
+        thread.join()
+        self.assertEqual(got[0].status, 200, got[0])
+        self.says(own, 'Own("%s:80")' % WORLD, "10.88.0.2<nil>")
+        for pid in own.parts[1]:
+            os.kill(pid, signal.SIGKILL)
+        self.served(own)
+        self.all_free(own)
+        hangup({"start_addr": "10.88.0.5", "mask": "255.255.255.0", "range": 5}, "read again")
+        self.says(own, 'Own("%s:80")' % WORLD, "10.88.0.5<nil>")  # by jailers that knew the second pool first
+
     def test_leases_with_kills_at_random(self):
         count = int(os.environ.get("SKY_LEASES", "300"))
         seed = int(os.environ.get("SKY_SEED", "0")) or random.randrange(1 << 30)
