@@ -114,6 +114,8 @@ class Island:
         for p in tree.values():
             if p.pid == self.process.pid or (p.parent == self.process.pid and name_of(p.pid) == own):
                 took["server"] += p.cpu_s
+            elif p.parent == self.process.pid and name_of(p.pid) == "sky-helper":
+                took["helpers"] += p.cpu_s
             elif p.parent == self.process.pid:
                 took["jailers"] += p.own_s
                 took["jails"] += p.reaped_s

@@ -64,6 +64,7 @@ static pid_t helper_spawn(const struct node *n, int *end, struct fault *f)
 		/* Nothing but its socket: an end that stayed open here would never be seen to
 		 * close. */
 		child_begin();
+		(void)prctl(PR_SET_NAME, "sky-helper");
 		if (dup2(pair[1], 3) < 0 || syscall(SYS_close_range, 4U, ~0U, 0) < 0)
 			_exit(1);
 		(void)fcntl(3, F_SETFD, FD_CLOEXEC);
@@ -94,7 +95,8 @@ static _Noreturn void jailer_exec(int program, const struct gifts *g)
 int spawn_prepare(struct node *n, struct fault *f)
 {
 	defer_free char *path = node_path(n, "run/jailer");
-	if (fs_write(path, jailer_image, (size_t)(jailer_image_end - jailer_image), 0700, f) < 0)
+	/* It stays where it is: then a start needs no room for it. */
+	if (fs_keep(path, jailer_image, (size_t)(jailer_image_end - jailer_image), 0700, f) < 0)
 		return -1;
 	n->jailer_program = open(path, O_PATH | O_CLOEXEC);
 	return n->jailer_program < 0 ? fault_set(f, FAULT_PLATFORM, errno, "open %s", path) : 0;

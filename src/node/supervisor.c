@@ -371,8 +371,6 @@ int supervisor_run(struct node *n, int ready_fd)
 	jail_backend->finish(&n->plan);
 	defer_free char *address = node_path(n, "run/address");
 	defer_free char *local = node_path(n, "run/api.sock");
-	defer_free char *jailer = node_path(n, "run/jailer");
-	(void)unlink(jailer);
 	(void)unlink(address);
 	(void)unlink(local);
 	return came < 0 ? 1 : 0;

@@ -245,12 +245,13 @@ class Sky:
 
     @property
     def parts(self):
-        """The pids of its server and jailers; these have the instance's name."""
+        """The pids of its server and jailers; these have the instance's name, and their helpers one of their own."""
         server, jailers = None, []
         for pid in children(self.process.pid):
-            if status(pid).get("Name") == self.instance:
+            name = status(pid).get("Name")
+            if name == self.instance:
                 jailers.append(pid)
-            else:
+            elif name != "sky-helper":
                 server = pid
         return server, jailers
 

@@ -228,6 +228,33 @@ class Repositories(Case):
         self.works(self.url("moving", "#v1"), "first")
         self.works(self.url("moving", "#v1"), "second", cache_bust=True)
 
+    def test_known_after_a_restart(self):
+        repository = self.repository("kept", {"go.mod": module("example.com/kept"), "a.go": package("kept", '"kept"')})
+        commit = repository.git("rev-parse", "main")
+        repository.tag("v1", commit)
+        urls = [self.url("kept", more) for more in ("", "#v1", "#" + commit)]
+        for url in urls:
+            self.works(url, "kept")
+        self.works("%s/u/kept.git" % secure.url, "kept")
+        self.assertEqual(server.stop(), 0, server.log())
+        sources = os.path.join(server.state, "sources")
+        server.start()
+        asked = len(web.asked), len(secure.asked)
+        for url in urls:
+            answer = self.works(url, "kept")
+            self.assertEqual(answer.headers["x-sky-island-module"], "127.0.0.1:%d/u/kept.git@%s" % (web.port, commit))
+        self.assertEqual((len(web.asked), len(secure.asked)), asked)
+        for name in os.listdir(sources):  # what the repository is, its host and its token are known all the same
+            shutil.rmtree(os.path.join(sources, name))
+        server.stop()
+        server.start()
+        self.works(urls[0], "kept1", call="F() + `1`")
+        self.works(urls[1], "kept2", call="F() + `2`")
+        self.works("%s/u/kept.git" % secure.url, "kept3", call="F() + `3`")
+        repository.tag("v1", repository.commit({"go.mod": module("example.com/kept"), "a.go": package("kept", '"new"')}))
+        self.works(urls[1], "kept")
+        self.works(urls[1], "new", cache_bust=True)
+
 
 class Policy(Case):
     def test_schemes_are_the_configurations(self):

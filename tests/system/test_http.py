@@ -209,6 +209,19 @@ class Connections(unittest.TestCase):
             self.assertEqual(own.call(SLOW, "Sleep(1)").json.get("data"), "slept")
             sky.until(lambda: len(own.jails()) <= 1 and not own.files(), 20, "the end of what was built for nobody")
 
+    def test_who_asks_for_a_build_that_is_just_given_up(self):
+        with sky.Sky("joins", modules=tree.url) as own:
+            self.assertEqual(own.call(SLOW, "Sleep(1)").json.get("data"), "slept")
+            for i in range(3):
+                call = "Sleep(1) + `%d`" % i
+                text = json.dumps({"url": SLOW, "call": call}).encode()
+                s = socket.create_connection((own.host, own.port))
+                s.sendall(b"POST /api/v1/function HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
+                sky.until(lambda: any("part" in name for name in os.listdir(os.path.join(own.state, "artifacts"))), what="a build")
+                s.close()
+                answer = own.call(SLOW, call)
+                self.assertEqual((answer.status, answer.json.get("data")), (200, "slept%d" % i), answer)
+
 
 class Tokens(unittest.TestCase):
     def test_function_token(self):

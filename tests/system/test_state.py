@@ -461,7 +461,7 @@ class Together(State):
         self.assertTrue(own.typed("example.com/proc", "Self").json["results"][0])
 
     def test_descriptors_and_memory_do_not_grow(self):
-        own = self.sky()
+        own = self.sky(jails={"waiting_max": 1})
         self.warm(own)
 
         def held():
