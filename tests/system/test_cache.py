@@ -491,7 +491,7 @@ class Full(Cache):
 
     def full(self, own, *call):
         answer = own.call(*call)
-        self.assertEqual((answer.status, answer.code, answer.json["fault"]), (507, "disk_full", "platform"), answer)
+        self.assertEqual((answer.status, answer.code, answer.json.get("fault")), (507, "disk_full", "platform"), answer)
         self.assertIn("state directory", answer.detail)
 
     def meanwhile(self, name, size, room, call=("example.com/b", "F()")):
@@ -569,7 +569,7 @@ class Full(Cache):
 
     def test_run(self):
         own = self.sky(start=False)
-        path = self.disk(own, "run", "60k")
+        path = self.disk(own, "run", "8m")
         own.start()
         self.answers(own, "one")
         self.fill(path)
@@ -578,6 +578,9 @@ class Full(Cache):
         self.assertEqual((done.returncode, done.stdout), (0, b"one"), done.stderr)
         own.stop()
         self.assertEqual(own.run("doctor").returncode, 0)
+        own.start()
+        self.answers(own, "one")
+        own.stop()
         self.empty(path)
         own.start()
         self.answers(own, "one")
