@@ -21,6 +21,8 @@ char *fs_read(const char *path, size_t max, size_t *len, struct fault *f);
 int fs_write_fd(int fd, const void *data, size_t len, struct fault *f);
 /* Writes a temporary beside path and renames it over: whole or not at all. */
 int fs_write(const char *path, const void *data, size_t len, mode_t mode, struct fault *f);
+/* fs_write where path does not hold just that already: what is so needs no room again. */
+int fs_keep(const char *path, const void *data, size_t len, mode_t mode, struct fault *f);
 /* mkdir -p. Existing directories are left as they are. */
 int fs_mkdirs(const char *path, mode_t mode, struct fault *f);
 /* rm -rf of one directory entry, never following links nor leaving the file system; a missing one
@@ -28,7 +30,7 @@ int fs_mkdirs(const char *path, mode_t mode, struct fault *f);
 int fs_remove_all(const char *path, struct fault *f);
 /* Removes all that is in a directory, and leaves it. */
 int fs_empty(const char *path, struct fault *f);
-/* Copies a file whole. */
+/* Copies a file whole, where `to` is no such copy already. */
 int fs_copy(const char *from, const char *to, mode_t mode, struct fault *f);
 /* chown -R, links themselves included. */
 int fs_chown_all(const char *path, uid_t uid, gid_t gid, struct fault *f);

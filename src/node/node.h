@@ -39,12 +39,28 @@ struct node {
 	char address[160];   /* where listener listens, for people */
 };
 
-/* Loads the configuration, settles paths, takes the lock, enters user mode where needed.
- * FAULT_CONFLICT: another holds the lock. */
+/* Loads the configuration, settles paths, takes the lock, claims the state directory, enters user
+ * mode where needed. FAULT_CONFLICT: another holds the lock. */
 int node_open(struct node *n, const char *config_path, struct buf *faults, struct fault *f);
 /* The same without the lock, and without changing anything: for looking. */
 int node_look(struct node *n, const char *config_path, struct buf *faults, struct fault *f);
 void node_close(struct node *n);
+/* Takes the lock of the state directory, which must be there; FAULT_CONFLICT names the process that
+ * has it. */
+int node_lock(struct node *n, struct fault *f);
+
+/* claim.c: what Sky Island makes in a state directory, besides the lock and the file that says
+ * whose it is; NULL-terminated. Nothing else in it is ever removed. */
+extern const char *const node_parts[];
+/* Whether the state directory was used by Sky Island before. */
+bool node_is_ours(const struct node *n);
+/* FAULT_INPUT where the state directory is others': one of the system's, or with something in it
+ * that has a name of ours and is not. */
+int node_claim_check(const struct node *n, struct fault *f);
+/* From now on it is ours. The lock is held. */
+int node_claim(const struct node *n, struct fault *f);
+/* And no longer; removes the lock's file too. */
+void node_disclaim(const struct node *n);
 /* Faults that the rest of the node, not the configuration alone, finds in it. */
 int node_config_check(const struct node *n, const struct config *c, struct fault *f);
 /* A path in the state directory; the caller frees. */
@@ -56,9 +72,10 @@ char *node_path(const struct node *n, const char *format, ...)
 enum { NODE_GO_SETTINGS = 3 };
 void node_go_settings(const struct node *n, char *settings[NODE_GO_SETTINGS]);
 
-/* prepare.c: makes what jails need, in steps, each done only where it is not done yet. `loud`:
- * progress on stderr. */
-int node_prepare(struct node *n, bool loud, struct fault *f);
+/* prepare.c: makes what jails need, in steps, each done only where it is not done yet. Progress
+ * goes to stderr, but for NODE_QUIETLY; NODE_INIT proves besides that build jails can be made. */
+enum node_mode { NODE_QUIETLY, NODE_SERVE, NODE_INIT };
+int node_prepare(struct node *n, enum node_mode mode, struct fault *f);
 /* seed.c: runs the tool's `seed` in a jail, on the directory private/gocache.part. */
 int node_seed(struct node *n, struct fault *f);
 /* Fills plan and modules, which need what prepare made. */
