@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/defer.h"
-#include "base/fs.h"
+#include "base/log.h"
 #include "base/remove.h"
 #include "node/node.h"
 
@@ -99,7 +99,7 @@ static int ask(const struct node *n, uint64_t bytes, bool yes)
 
 /* ---- the kernel ---- */
 
-static bool is_regular(const struct node *n, const char *name, mode_t type)
+static bool is_there(const struct node *n, const char *name, mode_t type)
 {
 	struct stat st;
 	defer_free char *path = node_path(n, "%s", name);
@@ -110,13 +110,14 @@ static bool is_regular(const struct node *n, const char *name, mode_t type)
 static void kernel_clear(struct node *n)
 {
 	struct fault f = {0};
-	if (!is_regular(n, "run", S_IFDIR))
+	if (!is_there(n, "run", S_IFDIR))
 		return;
+	log_set_level(LOG_ERROR); /* what is of use only to who runs a server */
 	/* It clears what is noted there before it makes what we do not need. */
 	if (jail_backend->prepare(&n->plan, &f) < 0)
 		(void)fprintf(stderr, "sky-island: %s\n", f.text);
 	defer_free char *journal = node_path(n, "run/journal");
-	if (is_regular(n, "run/journal", S_IFREG) &&
+	if (is_there(n, "run/journal", S_IFREG) &&
 		journal_open(&n->journal, journal, n->plan.slots, &f) == 0)
 		supervisor_clean(n, 0, n->plan.slots);
 	jail_backend->finish(&n->plan);
