@@ -14,13 +14,13 @@ import threading
 
 import sky
 
-ADDRESS = "10.77.0.1"
+ADDRESS, INNER = "10.77.0.1", "10.77.0.2"
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Net:
-    """The namespace lives by its descriptor; ADDRESS is on its loopback link and no loopback address, for which go would ask no proxy."""
+    """The namespace lives by its descriptor; ADDRESS and INNER are on its loopback link, but no loopback addresses, for which go would ask no proxy."""
 
     def __init__(self):
         thread = threading.Thread(target=self._make)
@@ -31,7 +31,7 @@ class Net:
         if _libc.unshare(CLONE_NEWNET) < 0:
             raise OSError(ctypes.get_errno(), "unshare")
         self.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        for command in ("link set lo up", "addr add %s/32 dev lo" % ADDRESS):
+        for command in ("link set lo up", "addr add %s/32 dev lo" % ADDRESS, "addr add %s/32 dev lo" % INNER):
             subprocess.run(["ip", *command.split()], check=True)
 
     @contextlib.contextmanager
@@ -65,7 +65,7 @@ class Island(sky.Sky):
 class Source:
     """Answers over HTTP by `answer(handler)`; counts what was asked."""
 
-    def __init__(self, net, answer, address=ADDRESS):
+    def __init__(self, net, answer, address=ADDRESS, port=0):
         self.asked = []
         source = self
 
@@ -92,7 +92,7 @@ class Source:
             daemon_threads = True
 
         with net.inside():
-            self.server = Server((address, 0), Handler)
+            self.server = Server((address, port), Handler)
         self.host = "%s:%d" % (address, self.server.server_address[1])
         self.url = "http://" + self.host
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
