@@ -47,23 +47,26 @@ static int directory_empty(struct remove_job *job, int dir, const char *name)
 	return 0;
 }
 
+/* Whether it is gone, or is to stay; false and errno. */
+static bool entry_remove(struct remove_job *job, int dir, const char *name, bool is_directory)
+{
+	const unsigned kept = job->kept;
+	if (is_directory && directory_empty(job, dir, name) < 0)
+		return false;
+	return job->only_count || job->kept != kept ||
+	       unlinkat(dir, name, is_directory ? AT_REMOVEDIR : 0) == 0;
+}
+
 void remove_entry(struct remove_job *job, int dir, const char *name)
 {
 	struct stat st;
 	const size_t len = job->path.len;
 	const unsigned kept = job->kept;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		st = (struct stat){0}; /* the removal below says what is wrong */
-	const bool is_directory = S_ISDIR(st.st_mode);
+		st = (struct stat){0}; /* removing it says what is wrong */
 	buf_printf(&job->path, "/%s", name);
-	int error = 0;
-	if (is_directory && directory_empty(job, dir, name) < 0)
-		error = errno;
-	else if (!job->only_count && job->kept == kept &&
-		 unlinkat(dir, name, is_directory ? AT_REMOVEDIR : 0) < 0)
-		error = errno;
-	if (error != 0 && error != ENOENT)
-		keep(job, error);
+	if (!entry_remove(job, dir, name, S_ISDIR(st.st_mode)) && errno != ENOENT)
+		keep(job, errno);
 	else if (job->kept == kept)
 		job->bytes += (uint64_t)st.st_blocks * 512;
 	job->path.len = len;
