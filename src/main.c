@@ -32,7 +32,7 @@
 static const struct {
 	const char *name;
 	int (*run)(const struct cli *cli);
-} commands[] = {{"run", cli_run}, {"doctor", cli_doctor}};
+} commands[] = {{"run", cli_run}, {"doctor", cli_doctor}, {"destroy", cli_destroy}};
 
 static void usage(FILE *to)
 {
@@ -43,6 +43,9 @@ static void usage(FILE *to)
 		"                                         one call: run strings 'ToUpper(\"a\")'\n"
 		"       sky-island [-c CONFIG] doctor     what this host offers, what is missing, "
 		"what was left behind\n"
+		"       sky-island [-c CONFIG] destroy [--yes]\n"
+		"                                         remove all that was prepared, and what "
+		"was left behind\n"
 		"       sky-island -h | --version\n");
 }
 

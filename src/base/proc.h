@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/fault.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct proc_spec {
@@ -13,6 +14,8 @@ struct proc_spec {
 	const char *dir;   /* working directory, or NULL */
 	const int *fds;    /* descriptors to give it as 3, 4, …; or NULL */
 	unsigned fds_count;
+	bool apart; /* in a pid namespace of its own, where we may make one: whatever it starts ends
+		       with it, and it with us */
 };
 
 /* Runs it to its end with /dev/null as stdin; stdout and stderr together go to *out (may be NULL),

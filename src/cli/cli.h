@@ -13,10 +13,11 @@ struct cli {
 	char **argv;
 };
 
-int cli_serve(const struct cli *cli);  /* no subcommand: run in the foreground */
-int cli_init(const struct cli *cli);   /* -i */
-int cli_run(const struct cli *cli);    /* run URL CALL */
-int cli_doctor(const struct cli *cli); /* doctor */
+int cli_serve(const struct cli *cli);   /* no subcommand: run in the foreground */
+int cli_init(const struct cli *cli);    /* -i */
+int cli_run(const struct cli *cli);     /* run URL CALL */
+int cli_doctor(const struct cli *cli);  /* doctor */
+int cli_destroy(const struct cli *cli); /* destroy [--yes] */
 
 /* Says on stderr what is wrong and returns the exit status that fits: configuration faults line by
  * line. */

@@ -149,7 +149,8 @@ static int run_with_own(struct node *n, const char *request)
 	n->config.listen = mem_strdup("none");
 	if (strcmp(n->config.log_level, "info") == 0)
 		log_set_level(LOG_WARN);
-	if (node_prepare(n, isatty(STDERR_FILENO), &f) < 0 || node_plan(n, &f) < 0)
+	if (node_prepare(n, isatty(STDERR_FILENO) ? NODE_SERVE : NODE_QUIETLY, &f) < 0 ||
+		node_plan(n, &f) < 0)
 		return cli_fail(NULL, &f);
 	pid_t server = own_start(n, &f);
 	if (server < 0)

@@ -20,12 +20,12 @@ int cli_fail(const struct buf *faults, const struct fault *f)
 					   : 1;
 }
 
-static int prepare(struct node *n, const struct cli *cli)
+static int prepare(struct node *n, const struct cli *cli, enum node_mode mode)
 {
 	struct buf faults = {0};
 	struct fault f = {0};
 	int failed = 0;
-	if (node_open(n, cli->config_path, &faults, &f) < 0 || node_prepare(n, true, &f) < 0 ||
+	if (node_open(n, cli->config_path, &faults, &f) < 0 || node_prepare(n, mode, &f) < 0 ||
 		node_plan(n, &f) < 0)
 		failed = cli_fail(&faults, &f);
 	buf_finish(&faults);
@@ -40,7 +40,7 @@ int cli_serve(const struct cli *cli)
 	(void)sigemptyset(&hangup);
 	(void)sigaddset(&hangup, SIGHUP);
 	(void)sigprocmask(SIG_BLOCK, &hangup, NULL);
-	int failed = prepare(&n, cli);
+	int failed = prepare(&n, cli, NODE_SERVE);
 	if (failed == 0)
 		failed = supervisor_run(&n, -1);
 	return failed;
@@ -49,5 +49,5 @@ int cli_serve(const struct cli *cli)
 int cli_init(const struct cli *cli)
 {
 	struct node n;
-	return prepare(&n, cli);
+	return prepare(&n, cli, NODE_INIT);
 }

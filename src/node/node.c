@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SLOTS = 1280 };
@@ -128,34 +130,61 @@ int node_look(struct node *n, const char *config_path, struct buf *faults, struc
 	return node_load(n, config_path, false, faults, f);
 }
 
-/* What one user has prepared is closed to another, root included (jails have no rights over it):
- * said at once, not by each call. */
-static int state_ours(const struct node *n, struct fault *f)
+/* The process that holds the lock wrote its number there; 0: not known. */
+static pid_t lock_holder(int fd)
 {
-	struct stat st;
-	defer_free char *path = node_path(n, "private");
-	if (stat(path, &st) < 0 || st.st_uid == geteuid())
-		return 0;
-	return fault_set(f, FAULT_INPUT, 0,
-		"state_dir %s was prepared by another user (uid %u): run as that one, or name "
-		"another state_dir",
-		n->state, (unsigned)st.st_uid);
+	char text[16] = {0};
+	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
+	long pid = len > 0 ? strtol(text, NULL, 10) : 0;
+	return pid > 0 && pid <= INT32_MAX ? (pid_t)pid : 0;
 }
 
-static int lock_take(struct node *n, struct fault *f)
+static int lock_refuse(const struct node *n, pid_t holder, struct fault *f)
 {
-	defer_free char *path = node_path(n, "lock");
-	defer_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	char who[40] = "";
+	if (holder > 0)
+		(void)snprintf(who, sizeof(who), " (process %d)", (int)holder);
+	return fault_set(f, FAULT_CONFLICT, 0,
+		"another Sky Island%s runs with state_dir %s: wait until it has ended, stop it, or "
+		"give another state_dir",
+		who, n->state);
+}
+
+/* 0: taken; 1: try again; -1. */
+static int lock_try(struct node *n, const char *path, bool patient, struct fault *f)
+{
+	struct stat st;
+	defer_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "state_dir: open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return fault_set(f, errno == EWOULDBLOCK ? FAULT_CONFLICT : FAULT_PLATFORM,
-			errno == EWOULDBLOCK ? 0 : errno,
-			"another Sky Island runs with state_dir %s: stop it, or give another "
-			"state_dir",
-			n->state);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return fault_set(f, FAULT_PLATFORM, errno, "lock %s", path);
+		/* Children of one that was killed may hold it for some milliseconds more. */
+		pid_t holder = lock_holder(fd);
+		bool ending = holder > 0 && kill(holder, 0) < 0 && errno == ESRCH;
+		return ending && patient ? 1 : lock_refuse(n, holder, f);
+	}
+	if (fstat(fd, &st) < 0 || st.st_nlink == 0)
+		return 1; /* `destroy` has just removed it */
+	char pid[16];
+	int len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) == 0)
+		(void)!pwrite(
+			fd, pid, (size_t)len, 0); /* for people; a full disk does not matter */
 	n->lock = defer_take(&fd);
 	return 0;
+}
+
+int node_lock(struct node *n, struct fault *f)
+{
+	defer_free char *path = node_path(n, "lock");
+	for (unsigned tries = 0;; tries++) {
+		int took = lock_try(n, path, tries < 300, f);
+		if (took <= 0)
+			return took;
+		(void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
 }
 
 /* The configured user, else a uid beside the jails' that nobody has. In user mode the server stays
@@ -177,8 +206,8 @@ static int server_uid_find(struct node *n, struct fault *f)
 
 int node_open(struct node *n, const char *config_path, struct buf *faults, struct fault *f)
 {
-	if (node_load(n, config_path, true, faults, f) < 0 || state_ours(n, f) < 0 ||
-		lock_take(n, f) < 0)
+	if (node_load(n, config_path, true, faults, f) < 0 || node_claim_check(n, f) < 0 ||
+		node_lock(n, f) < 0 || node_claim(n, f) < 0)
 		return -1;
 	if (jail_backend->enter(&n->plan, f) < 0)
 		return -1;

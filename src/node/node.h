@@ -48,12 +48,28 @@ struct node {
 	struct notify notify; /* systemd, where it started us */
 };
 
-/* Loads the configuration, settles paths, takes the lock, enters user mode where needed.
- * FAULT_CONFLICT: another holds the lock. */
+/* Loads the configuration, settles paths, takes the lock, claims the state directory, enters user
+ * mode where needed. FAULT_CONFLICT: another holds the lock. */
 int node_open(struct node *n, const char *config_path, struct buf *faults, struct fault *f);
 /* The same without the lock, and without changing anything: for looking. */
 int node_look(struct node *n, const char *config_path, struct buf *faults, struct fault *f);
 void node_close(struct node *n);
+/* Takes the lock of the state directory, which must be there; FAULT_CONFLICT names the process that
+ * has it. */
+int node_lock(struct node *n, struct fault *f);
+
+/* claim.c: what Sky Island makes in a state directory, besides the lock and the file that says
+ * whose it is; NULL-terminated. Nothing else in it is ever removed. */
+extern const char *const node_parts[];
+/* Whether the state directory was used by Sky Island before. */
+bool node_is_ours(const struct node *n);
+/* FAULT_INPUT where the state directory is others': one of the system's, with something in it that
+ * has a name of ours and is not, or prepared by another user. */
+int node_claim_check(const struct node *n, struct fault *f);
+/* From now on it is ours. The lock is held. */
+int node_claim(const struct node *n, struct fault *f);
+/* And no longer; removes the lock's file too. */
+void node_disclaim(const struct node *n);
 /* Faults that the rest of the node, not the configuration alone, finds in it. */
 int node_config_check(const struct node *n, const struct config *c, struct fault *f);
 /* A path in the state directory; the caller frees. */
@@ -67,9 +83,10 @@ void node_go_settings(const struct node *n, char *settings[NODE_GO_SETTINGS]);
 
 /* "amd64", "arm64". */
 const char *node_architecture(void);
-/* prepare.c: makes what jails need, in steps, each done only where it is not done yet. `loud`:
- * progress on stderr. */
-int node_prepare(struct node *n, bool loud, struct fault *f);
+/* prepare.c: makes what jails need, in steps, each done only where it is not done yet. Progress
+ * goes to stderr, but for NODE_QUIETLY; NODE_INIT proves besides that build jails can be made. */
+enum node_mode { NODE_QUIETLY, NODE_SERVE, NODE_INIT };
+int node_prepare(struct node *n, enum node_mode mode, struct fault *f);
 /* seed.c: runs the tool's `seed` in a jail, on the directory private/gocache.part. */
 int node_seed(struct node *n, struct fault *f);
 /* git.c: looks for git and what it needs; fills n->git. */
@@ -106,6 +123,8 @@ void node_pools_read(const struct config *c, struct net_pools *out);
 /* Puts them where all processes see them, and checks them against the host. In user mode jails get
  * no addresses. */
 int node_pools(struct node *n, struct buf *warnings, struct fault *f);
+/* How what is changed on the host for them is named and noted; enough to undo it. */
+void node_net_name(struct node *n);
 /* Others, that SIGHUP brought: whether they fit the host; and in place of those there are. */
 int node_pools_check(const struct node *n, struct config *fresh, struct fault *f);
 void node_pools_publish(struct node *n, const struct config *c);

@@ -31,6 +31,14 @@ void node_pools_read(const struct config *c, struct net_pools *out)
 		pool_read(&c->pools[i], &out->pool[out->count++]);
 }
 
+void node_net_name(struct node *n)
+{
+	if (n->user_mode)
+		return;
+	n->net = (struct net_setup){.instance = n->instance, .record = node_path(n, "run/network")};
+	n->plan.net = &n->net;
+}
+
 int node_pools(struct node *n, struct buf *warnings, struct fault *f)
 {
 	struct net_pools pools;
@@ -43,15 +51,14 @@ int node_pools(struct node *n, struct buf *warnings, struct fault *f)
 	if (n->pools == MAP_FAILED)
 		return fault_set(f, FAULT_PLATFORM, errno, "mmap");
 	pools_publish(n->pools, &pools);
+	node_net_name(n);
 	if (n->user_mode) {
 		if (pools.count > 0)
 			buf_puts(warnings, "network.ip4: only root can give jails addresses; calls "
 					   "that ask for one are refused\n");
 		return 0;
 	}
-	n->net = (struct net_setup){
-		.instance = n->instance, .record = node_path(n, "run/network"), .pools = n->pools};
-	n->plan.net = &n->net;
+	n->net.pools = n->pools;
 	return pools.count == 0 ? 0 : net_host_check(n->pools, n->instance, warnings, f);
 }
 

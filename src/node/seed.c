@@ -76,8 +76,11 @@ int node_seed(struct node *n, struct fault *f)
 		return fault_set(f, FAULT_PLATFORM, errno, "mmap");
 	const struct jail_order order = {.kind = JAIL_SEED};
 	if (jail_backend->prepare(&n->plan, f) < 0 ||
-		jail_backend->create(&n->plan, seed_slot(n), &order, &parts, f) < 0)
+		jail_backend->create(&n->plan, seed_slot(n), &order, &parts, f) < 0) {
+		(void)munmap(end, sizeof(*end));
+		jail_backend->finish(&n->plan);
 		return -1;
+	}
 	int ran = seed_run(n, &parts, end, f);
 	for (int i = 0; i < JAIL_PARTS; i++) {
 		if (parts.fd[i] >= 0)
@@ -85,6 +88,7 @@ int node_seed(struct node *n, struct fault *f)
 	}
 	(void)munmap(end, sizeof(*end));
 	if (jail_backend->destroy(&n->plan, seed_slot(n), ran < 0 ? NULL : f) < 0)
-		return -1;
+		ran = -1;
+	jail_backend->finish(&n->plan);
 	return ran;
 }
