@@ -85,6 +85,15 @@ def children(pid):
     return [int(p) for p in _read("/proc/%d/task/%d/children" % (pid, pid)).split()]
 
 
+def descriptors(pid):
+    """What a process has open, as far as it still lives."""
+    found = []
+    with contextlib.suppress(OSError):
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            found.append(os.readlink("/proc/%d/fd/%s" % (pid, fd)))
+    return found
+
+
 # ---- answers ----
 
 
@@ -245,12 +254,12 @@ class Sky:
 
     @property
     def parts(self):
-        """The pids of its server and jailers; these have the instance's name."""
+        """The pids of its server and jailers; these have the instance's name, and jailers' helpers no loop."""
         server, jailers = None, []
         for pid in children(self.process.pid):
             if status(pid).get("Name") == self.instance:
                 jailers.append(pid)
-            else:
+            elif "anon_inode:[eventpoll]" in descriptors(pid):
                 server = pid
         return server, jailers
 
