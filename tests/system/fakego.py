@@ -6,6 +6,7 @@ import random
 import shutil
 import stat
 import subprocess
+import tempfile
 
 import proxy
 import sky
@@ -33,8 +34,7 @@ class FakeGo:
     """What tests look at: log (what the toolchain's go was asked), host_log (what the host's was); and set: hold, refuse."""
 
     def __init__(self, bulk=0):
-        self.work = os.path.join(sky.work, "fakego-%d-%d" % (os.getpid(), bulk))
-        os.makedirs(self.work)
+        self.work = tempfile.mkdtemp(prefix="fakego-%d-" % bulk, dir=sky.work)
         os.chmod(self.work, 0o755)
         self.log, self.host_log = self.at("log"), self.at("host-log")
         self.hold, self.refuse, self.tool = self.at("hold"), self.at("refuse"), self.at("tool")

@@ -127,7 +127,7 @@ def main():
     options.add_argument("--binary", required=True)
     options.add_argument("--state", required=True)
     options.add_argument("--keep", action="store_true", help="keep the tests' directory")
-    options.add_argument("--jobs", type=int, default=2, metavar="N", help="so many modules of tests side by side (2)")
+    options.add_argument("--jobs", type=int, default=3, metavar="N", help="so many modules of tests side by side (3)")
     options.add_argument("--slowest", type=int, default=0, metavar="N", help="name the N slowest tests")
     options.add_argument("patterns", nargs="*")
     given = options.parse_args()

@@ -85,6 +85,15 @@ def children(pid):
     return [int(p) for p in _read("/proc/%d/task/%d/children" % (pid, pid)).split()]
 
 
+def descriptors(pid):
+    """What a process has open, as far as it still lives."""
+    found = []
+    with contextlib.suppress(OSError):
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            found.append(os.readlink("/proc/%d/fd/%s" % (pid, fd)))
+    return found
+
+
 # ---- answers ----
 
 
@@ -245,13 +254,21 @@ class Sky:
 
     @property
     def parts(self):
+<<<<<<< HEAD
         """The pids of its server and jailers; these have the instance's name, and their helpers one of their own."""
+=======
+        """The pids of its server and jailers; these have the instance's name, and jailers' helpers no loop."""
+>>>>>>> initm
         server, jailers = None, []
         for pid in children(self.process.pid):
             name = status(pid).get("Name")
             if name == self.instance:
                 jailers.append(pid)
+<<<<<<< HEAD
             elif name != "sky-helper":
+=======
+            elif "anon_inode:[eventpoll]" in descriptors(pid):
+>>>>>>> initm
                 server = pid
         return server, jailers
 

@@ -597,10 +597,10 @@ class Frames(Attack):
         # more than the server may hold: it must close what it did not ask for
         own, _ = server.parts
         before = len(os.listdir("/proc/%d/fd" % own))
-        for _ in range(20):
+        for _ in range(100):
             answer = server.typed(H, "PassDescriptor")
             self.assertEqual(answer.status, 200, answer)
-        sky.until(lambda: len(os.listdir("/proc/%d/fd" % own)) <= before + 8, 2, "the closing of descriptors")
+        sky.until(lambda: len(os.listdir("/proc/%d/fd" % own)) <= before + 8 + 3 * WAITING, 2, "the closing of descriptors")
 
 
 class ZLast(unittest.TestCase):

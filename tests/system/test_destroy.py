@@ -189,8 +189,8 @@ class Hostile(Destroy):
     def test_links(self):
         """Wherever somebody puts one, what it leads to stays."""
         own, other = self.made(), victim()
-        subprocess.run(["rm", "-r", *(os.path.join(own.state, name) for name in ("run", "tmp", "base"))], check=True)
-        for name, to in (("run", other), ("tmp", other + "/deep"), ("base", "/"), ("sources/a", other), ("artifacts/b", other + "/letter"),
+        subprocess.run(["rm", "-r", *(os.path.join(own.state, name) for name in ("run", "tmp", "base", "base-net", "store"))], check=True)
+        for name, to in (("run", other), ("tmp", other + "/deep"), ("base", "/"), ("base-net", other), ("sources/a", other), ("artifacts/b", other + "/letter"),
                          ("private/gocache/c", "../../.."), ("sources/loop", "loop"), ("store", "/nonexistent")):
             os.symlink(to, os.path.join(own.state, name))
         self.destroyed(own)

@@ -90,6 +90,19 @@ class Kills(Networks):
         own.start()
         self.assertEqual(self.host.picture(), before)
 
+    def test_killed_and_destroyed(self):
+        before = self.host.picture()
+        own = self.island().start()
+        self.addCleanup(own.close)
+        self.served(own)
+        os.kill(own.process.pid, signal.SIGKILL)
+        own.process.wait()
+        self.assertNotEqual(self.host.picture(), before)
+        done = own.run("destroy", "--yes")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(self.host.picture(), before)
+        self.assertFalse(os.path.exists(own.state))
+
     def test_jailers_killed(self):
         own = self.island().start()
         self.addCleanup(own.close)
