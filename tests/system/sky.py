@@ -254,21 +254,13 @@ class Sky:
 
     @property
     def parts(self):
-<<<<<<< HEAD
         """The pids of its server and jailers; these have the instance's name, and their helpers one of their own."""
-=======
-        """The pids of its server and jailers; these have the instance's name, and jailers' helpers no loop."""
->>>>>>> initm
         server, jailers = None, []
         for pid in children(self.process.pid):
             name = status(pid).get("Name")
             if name == self.instance:
                 jailers.append(pid)
-<<<<<<< HEAD
             elif name != "sky-helper":
-=======
-            elif "anon_inode:[eventpoll]" in descriptors(pid):
->>>>>>> initm
                 server = pid
         return server, jailers
 
