@@ -19,6 +19,7 @@ struct pool {
 	struct pool_limits limits;
 	struct pool_run *oldest, *newest; /* all that wait, by age */
 	unsigned waiting, running;
+	unsigned spares; /* that wait or will */
 	uint64_t waiting_bytes;
 	struct pool_run *starting[STARTS_MAX]; /* starts under way that count */
 	unsigned starting_count;
@@ -62,13 +63,19 @@ static void waiting_add(struct pool *pool, struct pool_run *run)
 	pool->waiting++;
 }
 
+static void spare_leave(struct pool *pool, struct pool_program *program)
+{
+	program->spare--;
+	pool->spares--;
+}
+
 static void waiting_remove(struct pool *pool, struct pool_run *run)
 {
 	struct pool_run **at = &run->program->waiting;
 	while (*at != run)
 		at = &(*at)->next;
 	*at = run->next;
-	run->program->spare--;
+	spare_leave(pool, run->program);
 	*(run->older != NULL ? &run->older->newer : &pool->oldest) = run->newer;
 	*(run->newer != NULL ? &run->newer->older : &pool->newest) = run->older;
 	run->next = run->older = run->newer = NULL;
@@ -141,7 +148,7 @@ static void waiting_end(struct pool *pool, struct pool_run *run)
 
 static bool waiting_is_full(const struct pool *pool, const struct pool_program *program)
 {
-	return pool->waiting >= pool->limits.waiting_max ||
+	return pool->spares >= pool->limits.waiting_max ||
 	       pool->waiting_bytes + program->bytes > pool->limits.waiting_bytes_max;
 }
 
@@ -167,6 +174,7 @@ static void spare_start(struct pool *pool, struct pool_program *program)
 	}
 	run->spare = true;
 	program->spare++;
+	pool->spares++;
 }
 
 /* Starts what the program should have waiting, as far as it is their turn; the rest later. */
@@ -305,7 +313,7 @@ void pool_on_ready(struct pool_run *run)
 	if (run->call == NULL && run->program != NULL && run->spare &&
 		(run->call = queue_find(pool, run->program)) != NULL) {
 		run->spare = false;
-		run->program->spare--;
+		spare_leave(pool, run->program);
 	}
 	if (run->call != NULL) {
 		run_call(run, run->call);
@@ -353,7 +361,7 @@ void pool_on_kill(struct pool_run *run)
 	if (run->state == RUN_WAITING) {
 		waiting_end(run->pool, run);
 	} else {
-		program->spare--;
+		spare_leave(run->pool, program);
 		spare_end(run);
 	}
 	refill(run->pool, program);
@@ -367,7 +375,7 @@ void pool_on_gone(struct pool_run *run, uint64_t memory_peak)
 	if (run->program != NULL && run->state == RUN_WAITING) {
 		waiting_remove(run->pool, run);
 	} else if (run->program != NULL && run->state == RUN_STARTING && run->spare) {
-		run->program->spare--;
+		spare_leave(run->pool, run->program);
 		/* One that does not get ready is not tried again unasked. */
 		run->program->demand = (struct demand){0};
 	}
@@ -433,13 +441,13 @@ bool pool_on_taken(struct pool_run *run, enum jailer_taken taken)
 /* ---- calls ---- */
 
 /* A spare that is on its way: the call that comes before it is READY has it. */
-static struct pool_run *starting_take(struct pool_program *program)
+static struct pool_run *starting_take(struct pool *pool, struct pool_program *program)
 {
 	for (struct pool_run *run = program->spare > 0 ? program->runs : NULL; run != NULL;
 		run = run->sibling) {
 		if (run->state == RUN_STARTING && run->spare && run->forced == POOL_VALUE) {
 			run->spare = false;
-			program->spare--;
+			spare_leave(pool, program);
 			return run;
 		}
 	}
@@ -452,7 +460,7 @@ static int call_place(struct pool *pool, struct pool_call *call, struct fault *f
 	struct pool_program *program = call->program;
 	demand_note(&program->demand, call->asked_ns);
 	call->waited = program->waiting != NULL;
-	call->run = call->waited ? program->waiting : starting_take(program);
+	call->run = call->waited ? program->waiting : starting_take(pool, program);
 	metrics_count(METRIC_POOL_ASKED,
 		call->waited        ? METRIC_POOL_HIT
 		: call->run != NULL ? METRIC_POOL_STARTING
@@ -562,6 +570,8 @@ void pool_forget(struct pool *pool, struct pool_program *program)
 		waiting_end(pool, program->waiting);
 	while (program->runs != NULL) {
 		struct pool_run *run = program->runs;
+		if (run->spare && run->state == RUN_STARTING)
+			spare_leave(pool, program);
 		program_leave(run);
 		if (run->call == NULL)
 			run_kill(run, POOL_JAIL_KILLED);

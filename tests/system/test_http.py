@@ -180,12 +180,12 @@ class Connections(unittest.TestCase):
                 s.close()
 
     def test_a_client_that_leaves(self):
-        with sky.Sky("leaves", modules=tree.url, jails={"exec_timeout": "30s"}) as own:
+        with sky.Sky("leaves", modules=tree.url, jails={"exec_timeout": "30s", "waiting_max": 1}) as own:
             self.assertEqual(own.call(SLOW, "Sleep(0)").status, 200)
             text = json.dumps({"url": SLOW, "call": "Sleep(20000)"}).encode()
             for how in ("close", "reset", "half"):
                 with self.subTest(how):
-                    sky.until(lambda: len(own.jails()) == 1, 2, "the waiting jail")
+                    sky.until(lambda: len(own.jails()) == 1, 2, "the waiting jail, of %s" % own.jails())
                     s = socket.create_connection((own.host, own.port))
                     s.sendall(b"POST /api/v1/function HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
                     waiting = set(own.jail_pids())
