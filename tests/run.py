@@ -240,12 +240,18 @@ class Parts:
                      read_unittest, 120)
 
     def system(self):
+        return self.island("system")
+
+    def user(self):
+        return self.island("user", "--user")
+
+    def island(self, name, *options):
         path = os.path.join(TOP, "tests/system/run.py")
         self.prepare()
         temporary = os.path.join(WORK, "tmp")
         os.makedirs(temporary, exist_ok=True)
         # What the program keeps until its end is no leak; jails are started and errors found with sanitizers as without.
-        return Suite("system", [sys.executable, path, "--binary", self.binary, "--state", self.state], read_closing, 900,
+        return Suite(name, [sys.executable, path, "--binary", self.binary, "--state", self.state, *options], read_closing, 900,
                      env={**os.environ, "TMPDIR": temporary, "ASAN_OPTIONS": "detect_leaks=0"})
 
     def fuzz(self):
@@ -280,7 +286,7 @@ class Parts:
 
 
 def main():
-    known = [*USUAL, "fuzz", *NOT_YET]
+    known = [*USUAL, "user", "fuzz", *NOT_YET]
     parser = argparse.ArgumentParser(usage="run.py --build DIRECTORY [PART…]", epilog="parts: all " + " ".join(known))
     parser.add_argument("--build", required=True)
     parser.add_argument("parts", nargs="*", metavar="PART")
@@ -288,7 +294,7 @@ def main():
     for part in options.parts:
         if part not in [*known, "all"]:
             parser.error(f"there is no part {part}; there are: all {' '.join(known)}")
-    names = [*USUAL, "fuzz"] if "all" in options.parts else list(dict.fromkeys(options.parts))
+    names = [*USUAL, "user", "fuzz"] if "all" in options.parts else list(dict.fromkeys(options.parts))
     os.makedirs(WORK, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     tally = Parts(options.build, names).run()

@@ -128,6 +128,7 @@ def main():
     options.add_argument("--state", required=True)
     options.add_argument("--keep", action="store_true", help="keep the tests' directory")
     options.add_argument("--jobs", type=int, default=3, metavar="N", help="so many modules of tests side by side (3)")
+    options.add_argument("--user", action="store_true", help="those that run others again as an ordinary user, and only those")
     options.add_argument("--slowest", type=int, default=0, metavar="N", help="name the N slowest tests")
     options.add_argument("patterns", nargs="*")
     given = options.parse_args()
@@ -149,8 +150,8 @@ def main():
     try:
         prepare(given.state)
         names = [name[:-3] for name in os.listdir(HERE) if name.startswith("test_") and name.endswith(".py")]
-        # What takes longest first: the largest, and before them that which runs others again.
-        names.sort(key=lambda name: (name != "test_user", -os.path.getsize(os.path.join(HERE, name + ".py"))))
+        names = [name for name in names if (name == "test_user") == given.user]
+        names.sort(key=lambda name: -os.path.getsize(os.path.join(HERE, name + ".py")))  # what takes longest first
         with concurrent.futures.ProcessPoolExecutor(given.jobs, multiprocessing.get_context("fork")) as pool:
             try:
                 for done in [pool.submit(run_module, name, given.patterns) for name in names]:

@@ -43,7 +43,7 @@ def matches(text, told):
 def setUpModule():
     global server, other, away
     away = test_real.reachable()
-    server = sky.Sky("compat", admin_api_token=TOKEN)
+    server = sky.Sky("compat", admin_api_token=TOKEN, network={"ip4": {"start_addr": "10.213.7.2", "mask": "255.255.255.0", "range": 9}})
     server.start()
     unittest.addModuleCleanup(server.close)
     other = sky.Sky("compat")
@@ -82,7 +82,7 @@ class Compat(unittest.TestCase):
         text = "\n".join(statement for _, _, statement, *_ in rows())
         self.assertGreater(len(list(rows())), 40)
         for word in ("/api/v1/healthcheck", "POST /api/v1/function", "GET /api/v1/admin/jails", "GET /api/v1/admin/jail/{id}", "DELETE /api/v1/admin/jail/{id}",
-                     "DELETE /api/v1/admin/jails", "release", "http_port", "admin_api_token", "admin_token_header", "go_version", "base_sys_pkg_dir",
+                     "DELETE /api/v1/admin/jails", "/api/v1/admin/api-stats", "GET /api/v1/admin/ips", "PUT /api/v1/admin/ips", "release", "http_port", "admin_api_token", "admin_token_header", "go_version", "base_sys_pkg_dir",
                      "zfs_dataset", "compression", "base_jail_dir", "cache_default_expiration", "cache_purge_after", "children_max", "monitoring_addr",
                      "build_timeout", "exec_timeout"):
             self.assertIn(word, text)
