@@ -280,6 +280,7 @@ int host_ready(const struct net_setup *net, struct fault *f)
 	if (made_version == pools.version && net->record != NULL)
 		return 0;
 	defer_close int lock = host_lock(net);
+	(void)lock; /* held until we return */
 	if (rtnl_open(&r) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "rtnetlink");
 	int made = host_make(&r, net, &pools, f);

@@ -55,6 +55,7 @@ static int veth_make(struct making *m, const struct rtnl_peer *peer, struct faul
 	/* What a jail may send is said before it can. */
 	rules_put_link(&text, m->net->instance, m->name, m->want->address);
 	defer_close int lock = host_lock(m->net);
+	(void)lock; /* held until we return */
 	if (rules_load(text.data, f) < 0)
 		return -1;
 	/* One that is going with its net namespace may as well go at once. */
