@@ -2,14 +2,15 @@
 
 /*
  * jail: the isolated place where one thing runs. This header is what the rest knows of it; a
- * backend for each platform implements the table of operations. A jail's life has a slow part and a
- * fast one:
+ * backend for each platform implements the tables of operations. A jail's life has a slow part and
+ * a fast one:
  *
  *   create   (slow, in a helper process)   makes a slot: what is dear to make and can be made ahead
- * of demand start    (fast, in the jailer)         puts one program into the slot; never blocks
+ *                                          of demand
+ *   start    (fast, in the jailer)         puts one program into the slot; never blocks
  *   kill     (fast, in the jailer)         ends everything in it at once; its end is then seen as
- * any other destroy  (slow, in a helper process)   removes what create left in the kernel or on
- * disk
+ *                                          any other
+ *   destroy  (slow, in a helper process)   removes what create left in the kernel or on disk
  *
  * Everything a jail is made of comes from the plan, which only the supervisor fills, before the
  * server exists; a request adds a kind and bounded numbers, never a path, an argument, a variable

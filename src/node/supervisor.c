@@ -1,12 +1,14 @@
 /*
  * Theory of operation. The supervisor is the command that was started. It binds the listeners,
- * clears what an earlier run left behind, forks the jailers and the server, and from then on only
- * waits:
+ * clears what an earlier run left behind, starts the jailers with their helpers and the server, and
+ * from then on only waits:
  *
- *   a jailer died    its journalled jails are killed and their slots cleared, another is forked,
- * and its socket is handed to the server the server died  its sockets close, so the jailers end
- * their jails and themselves; all are started anew SIGTERM, SIGINT  the server is told to drain; a
- * second one ends it at once SIGHUP  the configuration is read again (reload.c)
+ *   a jailer died    its journalled jails are killed and their slots cleared, another is started,
+ *                    and its socket is handed to the server
+ *   the server died  its sockets close, so the jailers end their jails and themselves; all are
+ *                    started anew
+ *   SIGTERM, SIGINT  the server is told to drain; a second one ends it at once
+ *   SIGHUP           the configuration is read again (reload.c)
  */
 
 #include "node/node.h"

@@ -2,36 +2,47 @@
 
 /*
  * frame: what the server and a driver say to each other, on descriptor 3 of the driver, a stream
- * socket. driver/ has the other side; both follow this header.
+ * socket. driver/ has the other side; both follow this header. Integers are little-endian.
  *
- *   frame    = length:u32 type:u8 payload[length-1]           integers little-endian; length ≤
- * FRAME_MAX READY    = 'R'                                           driver → server, after package
- * initialisation CALL     = 'C' flags:u8 deadline:i64 name:str16 rest     server → driver deadline:
- * CLOCK_REALTIME in nanoseconds by which the call must be done (context.Context), 0 none name: the
- * function, or "" in an artifact made for one expression flags: CALL_JSON  results are wanted as
- * JSON, not printed CALL_TYPED rest is a JSON array of arguments; otherwise count:u16 node* RESULT
- * = 'V' json                                      driver → server: the call returned; everything it
- * printed is already in stdout's pipe. json is empty, or with CALL_JSON
- * {"results":[…],"error":null|"text"} DECLINED = 'D' text driver → server, before anything was
- * called: compile it instead REFUSED  = 'E' text                                      driver →
- * server, before anything was called: typed arguments do not fit the parameters (text says which,
- * for people) NOT_JSON = 'J' text                                      driver → server, after the
- * call: a result cannot be JSON (text says which)
+ *   frame = length:u32 type:u8 payload[length-1]        length ≤ FRAME_MAX
+ *
+ *   READY    = 'R'                                        driver → server
+ *              after package initialisation
+ *   CALL     = 'C' flags:u8 deadline:i64 name:str16 rest  server → driver
+ *              deadline: CLOCK_REALTIME in nanoseconds by which the call must be done
+ *                        (context.Context), 0 none
+ *              name:     the function, or "" in an artifact made for one expression
+ *              flags:    CALL_JSON   results are wanted as JSON, not printed
+ *                        CALL_TYPED  rest is a JSON array of arguments; otherwise count:u16 node*
+ *   RESULT   = 'V' json                                   driver → server
+ *              the call returned; everything it printed is already in stdout's pipe. json is empty,
+ *              or with CALL_JSON {"results":[…],"error":null|"text"}
+ *   DECLINED = 'D' text                                   driver → server
+ *              before anything was called: compile it instead
+ *   REFUSED  = 'E' text                                   driver → server
+ *              before anything was called: typed arguments do not fit the parameters (text says
+ *              which, for people)
+ *   NOT_JSON = 'J' text                                   driver → server
+ *              after the call: a result cannot be JSON (text says which)
  *
  * A literal is a tree of nodes:
- *   node     = tag:u8 …
+ *   node = tag:u8 …
  *     'i' text:str32    integer literal as written, e.g. 0x_1F, with a leading '-' or '+' where it
- * had one 'f' text:str32    floating-point literal, likewise        'm' text:str32   imaginary
- * literal, likewise 'r' text:str32    rune literal as written, with quotes, and sign where it had
- * one 's' bytes:str32   string, unquoted 'b' value:u8      true, false 'n'               nil 'v'
- * type:str16 node                                      conversion T(literal), []byte("…") 'c'
- * type:str16 count:u32 element*                        composite literal; type "" where elided
+ *                       had one
+ *     'f' text:str32    floating-point literal, likewise
+ *     'm' text:str32    imaginary literal, likewise
+ *     'r' text:str32    rune literal as written, with quotes, and sign where it had one
+ *     's' bytes:str32   string, unquoted
+ *     'b' value:u8      true, false
+ *     'n'               nil
+ *     'v' type:str16 node                conversion T(literal), []byte("…")
+ *     'c' type:str16 count:u32 element*  composite literal; type "" where elided
  *           element = 0:u8 node | 1:u8 key:node node | 2:u8 field:str16 node
  *           (1: a literal key; 2: a bare identifier as key: a struct's field)
- *     '&' node                                                 address of a composite literal
+ *     '&' node                           address of a composite literal
  *   type: Go source without spaces or comments, made of identifiers, pkg.Ident, *T, []T, [N]T,
- * [...]T, map[K]V, interface{} and any; nothing else is a literal's type. str16 = len:u16 bytes,
- * str32 = len:u32 bytes
+ *         [...]T, map[K]V, interface{} and any; nothing else is a literal's type
+ *   str16 = len:u16 bytes, str32 = len:u32 bytes
  *
  * The function can write to descriptor 3 too, so the server trusts no frame further than its own
  * call.

@@ -188,7 +188,7 @@ func TestFetchRefuses(t *testing.T) {
 
 // What sources say that no test here can make them say.
 func TestExplain(t *testing.T) {
-	f := &fetcher{request: fetchRequest{Package: "example.com/x", Version: "latest"}, tree: "/work/tree"}
+	f := &fetcher{request: fetchRequest{Package: "example.com/x", Version: "latest"}, tree: "/srv/tree"}
 	for words, want := range map[string]string{
 		"verifying example.com/x@v1.0.0: checksum mismatch\n\tdownloaded: h1:a=\n\tgo.sum: h1:b=\n\nSECURITY ERROR":                                                  "checksum_mismatch/upstream",
 		"go: example.com/x@latest: module example.com/x: reading https://p/x/@v/list: 404 Not Found\n\tserver response: not found: dial tcp: lookup x: no such host": "module_not_found/not_found",

@@ -5,8 +5,9 @@
  *
  *   processes, ipc, uts, pids   ended with their namespaces, which are new for each jail
  *   mounts, net, the root       could not be changed: no capability in the namespaces' owner, a
- * filter without mount and netlink, a read-only root /tmp                        nothing in it, and
- * its own root unchanged since it was made, by the one time that no program can set (ctime)
+ *                               filter without mount and netlink, a read-only root
+ *   /tmp                        nothing in it, and its own root unchanged since it was made, by the
+ *                               one time that no program can set (ctime)
  *   keyrings, xattrs            no system call for them in the filter
  *   control groups              no process in them, the charge within USAGE_MAX
  */

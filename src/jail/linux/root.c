@@ -6,7 +6,9 @@
  *   /tmp                                  a tmpfs of limited size, the jail's own
  *   /etc/resolv.conf                      of a jail with an address: its pool's resolvers
  *   /go /src /cache                       build: toolchain and source read-only; the shared build
- * cache below an overlay whose upper layer is thrown away with the jail /go fetch
+ *                                         cache below an overlay whose upper layer is thrown away
+ *                                         with the jail
+ *   /go /modules/N                        fetch: toolchain and module trees, read-only
  *   /usr/lib … /usr/bin/git               git: what the host's git needs, read-only (node/git.c)
  *
  * The process that mounts has all capabilities in its own user namespace and none outside: what it
