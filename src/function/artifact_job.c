@@ -67,8 +67,8 @@ static void job_free(struct artifact_job *job)
 static void job_failed(struct artifact_job *job)
 {
 	struct built *built = job->built;
+	part_remove(job); /* nothing of it is left by the time that anybody is told */
 	if (job->given_up && built_wanted(built)) { /* by others, who came later */
-		part_remove(job);
 		json_decref(job->report);
 		job->report = NULL;
 		job->given_up = false;

@@ -132,8 +132,11 @@ class Restart(Cache):
         self.restart(own)
 
         def held():
-            where = "/proc/%d/fd/" % sky.until(lambda: own.parts[0], what="a server")
-            return [fd for fd in os.listdir(where) if "/artifacts/" in os.readlink(where + fd)]
+            where, found = "/proc/%d/fd/" % sky.until(lambda: own.parts[0], what="a server"), []
+            for fd in os.listdir(where):
+                with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+                    found += [fd] if "/artifacts/" in os.readlink(where + fd) else []
+            return found
 
         self.assertEqual(held(), [])
         self.answers(own, "one")
