@@ -1,11 +1,12 @@
 """Hostile packages in build and fetch jails."""
 
+import contextlib
 import io
+import json
 import os
 import re
 import stat
 import tempfile
-import threading
 import time
 import unittest
 import zipfile
@@ -198,11 +199,19 @@ class Builds(unittest.TestCase):
         self.assertEqual(answer.status, 422, answer)
         self.assertIn("cycle", answer.detail)
 
+    @contextlib.contextmanager
+    def building(self, *calls):
+        """Builds that take long, while it lasts; then those who called leave, and nothing of theirs stays."""
+        with contextlib.ExitStack() as stack:
+            for call in calls:
+                connection = stack.enter_context(contextlib.closing(server.connection()))
+                connection.request("POST", "/api/v1/function", json.dumps({"url": "example.com/slow", "call": call}), {"Content-Type": "application/json"})
+            yield
+        sky.until(lambda: not server.files(), 3, "the end of builds that nobody waits for")
+
     def test_from_outside(self):
         """What a build jail is, looked at while one is at work."""
-        thread = threading.Thread(target=server.call, args=("example.com/slow", "F() + 1"), daemon=True)
-        thread.start()
-        try:
+        with self.building("F() + 1"):
             pid = sky.until(lambda: [p for p in self.tools() if "go build" in sky.command(p)], 6, "a compiler")[0]
             st = sky.status(pid)
             for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
@@ -221,8 +230,6 @@ class Builds(unittest.TestCase):
             self.assertIn("/cache", points)
             environment = {entry.split("=")[0] for entry in sky._read("/proc/%d/environ" % pid).split("\0") if entry}
             self.assertFalse(environment & {"HTTPS_PROXY", "SSH_AUTH_SOCK", "AWS_SECRET_ACCESS_KEY", "USER", "SUDO_USER"}, environment)
-        finally:
-            thread.join()
 
     def test_builds_cannot_change_the_shared_cache(self):
         cache = os.path.join(server.state, "private/gocache")
@@ -241,19 +248,13 @@ class Builds(unittest.TestCase):
 
     def test_a_build_does_not_hold_up_calls(self):
         server.call("strings", "ToUpper(`b`)")
-        threads = [threading.Thread(target=server.call, args=("example.com/slow", "F() + %d" % i), daemon=True) for i in (2, 3)]
-        for thread in threads:
-            thread.start()
-        try:
+        with self.building("F() + 2", "F() + 3"):
             sky.until(self.tools, 5, "a build")
             time.sleep(0.2)
             for _ in range(5):
                 answer = server.call("strings", "ToUpper(`b`)")
                 self.assertEqual(answer.status, 200, answer)
                 self.assertLess(answer.seconds, 0.5)
-        finally:
-            for thread in threads:
-                thread.join()
 
 
 class ZLast(unittest.TestCase):

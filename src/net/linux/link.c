@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUSY_TRIES = 100, BUSY_NS = 20000000 };
+enum { BUSY_TRIES = 100, BUSY_NS = 20000000, WAKING_TRIES = 1000, WAKING_NS = 1000000 };
 
 /* A link being made. */
 struct making {
@@ -165,6 +165,24 @@ static int link_up(struct making *m, int index, struct fault *f)
 	return failed(m, "set a link up", f);
 }
 
+static void awake(struct rtnl *r, const char *name)
+{
+	struct rtnl_link link;
+	for (int i = 0; i < WAKING_TRIES && rtnl_link_get(r, name, &link) == 0 && link.waking; i++)
+		(void)nanosleep(&(struct timespec){.tv_nsec = WAKING_NS}, NULL);
+}
+
+/* With the jail's end up, the host's end has a carrier, and with it the bridge whose first port it
+ * is; on a busy host the kernel comes to that later. What is sent until then is lost, and a program's
+ * first connection takes a second more. */
+static void awake_all(struct making *m)
+{
+	if (m->parent.bridge)
+		awake(&m->out, m->name);
+	awake(&m->out, m->parent.name);
+	awake(&m->in, "eth0");
+}
+
 /* The caller is in the jail's namespace. */
 static int inside_make(struct making *m, struct fault *f)
 {
@@ -177,6 +195,7 @@ static int inside_make(struct making *m, struct fault *f)
 		return -1;
 	if (link_up(m, own.index, f) < 0)
 		return -1;
+	awake_all(m);
 	if (m->want->probe && probe(m, own.index, f) < 0)
 		return -1;
 	if (rtnl_address_add(&m->in, own.index, m->want->address, m->pool.mask, true) < 0)

@@ -5,11 +5,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/if.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -119,6 +119,7 @@ static int link_read(const struct nlmsghdr *h, void *data)
 	const struct link_walk *walk = data;
 	const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
 	struct rtnl_link link = {.index = m->ifi_index, .up = (m->ifi_flags & IFF_UP) != 0};
+	bool carrier = false, ready = true;
 	if (h->nlmsg_type != RTM_NEWLINK)
 		return MNL_CB_OK;
 	for (const struct nlattr *a = attribute(h, sizeof(*m), NULL); a != NULL;
@@ -130,7 +131,13 @@ static int link_read(const struct nlmsghdr *h, void *data)
 			link.mtu = mnl_attr_get_u32(a);
 		else if (type == IFLA_LINKINFO)
 			link.bridge = is_bridge(a);
+		else if (type == IFLA_CARRIER)
+			carrier = mnl_attr_get_u8(a) != 0;
+		else if (type == IFLA_OPERSTATE)
+			ready = mnl_attr_get_u8(a) == IF_OPER_UP ||
+				mnl_attr_get_u8(a) == IF_OPER_UNKNOWN;
 	}
+	link.waking = link.up && carrier && !ready;
 	walk->each(walk->ctx, &link);
 	return MNL_CB_OK;
 }

@@ -23,6 +23,7 @@ struct rtnl_link {
 	int index;
 	uint32_t mtu;
 	bool up, bridge;
+	bool waking; /* it has a carrier, but the kernel has not made it ready: it drops packets */
 };
 
 struct rtnl_address {
