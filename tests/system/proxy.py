@@ -58,8 +58,11 @@ class Tree:
 
     @staticmethod
     def _write(where, name, data):
-        with open(os.path.join(where, name), "wb") as file:
+        """At once, for whoever reads meanwhile."""
+        path = os.path.join(where, name)
+        with open(path + ".part", "wb") as file:
             file.write(data if isinstance(data, bytes) else data.encode())
+        os.replace(path + ".part", path)
 
     @staticmethod
     def _zip(module, version, files):
