@@ -1,0 +1,173 @@
+/* Jails that wait for calls: which program has how many, and which go first. */
+
+#include "pool/pool_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { IDLE_CHECK_MS = 1000 };
+
+/* ---- the two lists of waiting runs ---- */
+
+void spares_add(struct pool *pool, struct pool_run *run)
+{
+	run->waiting_since_ns = clock_mono_ns();
+	run->bytes = run->program->bytes;
+	pool->waiting_bytes += run->bytes;
+	run->next = run->program->waiting;
+	run->program->waiting = run;
+	run->newer = NULL;
+	run->older = pool->newest;
+	if (pool->newest != NULL)
+		pool->newest->newer = run;
+	else
+		pool->oldest = run;
+	pool->newest = run;
+	pool->waiting++;
+}
+
+static void uncount(struct pool *pool, struct pool_program *program)
+{
+	program->spare--;
+	pool->spares--;
+}
+
+void spares_leave(struct pool *pool, struct pool_run *run)
+{
+	run->spare = false;
+	uncount(pool, run->program);
+}
+
+void spares_remove(struct pool *pool, struct pool_run *run)
+{
+	struct pool_run **at = &run->program->waiting;
+	while (*at != run)
+		at = &(*at)->next;
+	*at = run->next;
+	uncount(pool, run->program);
+	*(run->older != NULL ? &run->older->newer : &pool->oldest) = run->newer;
+	*(run->newer != NULL ? &run->newer->older : &pool->newest) = run->older;
+	run->next = run->older = run->newer = NULL;
+	pool->waiting--;
+	pool->waiting_bytes -= run->bytes;
+}
+
+/* Ends a run that serves no call, and that nobody counts as a spare any more. */
+static void spare_end(struct pool_run *run)
+{
+	run_forget(run);
+	run->state = RUN_ENDING;
+	run_kill(run, POOL_JAIL_KILLED);
+}
+
+void spares_end(struct pool *pool, struct pool_run *run)
+{
+	spares_remove(pool, run);
+	spare_end(run);
+}
+
+void spares_end_starting(struct pool *pool, struct pool_run *run)
+{
+	spares_leave(pool, run);
+	spare_end(run);
+}
+
+struct pool_run *spares_starting(struct pool *pool, const struct pool_program *program)
+{
+	for (struct pool_run *run = program->spare > 0 ? program->runs : NULL; run != NULL;
+		run = run->sibling) {
+		if (run->state == RUN_STARTING && run->spare && run->forced == POOL_VALUE) {
+			spares_leave(pool, run);
+			return run;
+		}
+	}
+	return NULL;
+}
+
+/* ---- how many there should be ---- */
+
+static bool waiting_is_full(const struct pool *pool, const struct pool_program *program)
+{
+	return pool->spares >= pool->limits.waiting_max ||
+	       pool->waiting_bytes + program->bytes > pool->limits.waiting_bytes_max;
+}
+
+/* True while the program should have more. Where no more may wait in all, the least recently used
+ * is given up, unless that is its own. */
+static bool spare_wanted(const struct pool *pool, const struct pool_program *program)
+{
+	if (pool->ending || program->spare >= demand_jails(&program->demand, clock_mono_ns()))
+		return false;
+	return !waiting_is_full(pool, program) ||
+	       (pool->oldest != NULL && pool->oldest->program != program);
+}
+
+static void spare_start(struct pool *pool, struct pool_program *program)
+{
+	while (pool->oldest != NULL && waiting_is_full(pool, program))
+		spares_end(pool, pool->oldest);
+	struct fault f = {0};
+	struct pool_run *run = start_run(pool, program, NULL, &f);
+	if (run == NULL) {
+		log_debug("no jail is kept waiting: %s", f.text);
+		return;
+	}
+	run->spare = true;
+	program->spare++;
+	pool->spares++;
+}
+
+void spares_refill(struct pool *pool, struct pool_program *program)
+{
+	if (program == NULL || program->wanting)
+		return;
+	while (spare_wanted(pool, program) && start_allowed(pool)) {
+		const unsigned before = program->spare;
+		spare_start(pool, program);
+		if (program->spare == before)
+			return; /* not now */
+	}
+	if (!spare_wanted(pool, program))
+		return;
+	program->wanting = true;
+	program->next_wanting = pool->wanting;
+	pool->wanting = program;
+}
+
+void spares_unwant(struct pool *pool, struct pool_program *program)
+{
+	for (struct pool_program **at = &pool->wanting; program->wanting && *at != NULL;
+		at = &(*at)->next_wanting) {
+		if (*at != program)
+			continue;
+		*at = program->next_wanting;
+		program->wanting = false;
+		return;
+	}
+}
+
+void spares_serve(struct pool *pool)
+{
+	while (pool->wanting != NULL && start_allowed(pool)) {
+		struct pool_program *program = pool->wanting;
+		spares_unwant(pool, program);
+		spares_refill(pool, program);
+	}
+}
+
+static void idle_check(uv_timer_t *timer)
+{
+	struct pool *pool = timer->data;
+	const uint64_t now = clock_mono_ns();
+	while (pool->oldest != NULL &&
+		now - pool->oldest->waiting_since_ns > pool->limits.idle_ms * 1000000U)
+		spares_end(pool, pool->oldest);
+}
+
+void spares_open(struct pool *pool)
+{
+	(void)uv_timer_init(pool->loop, &pool->idle);
+	pool->idle.data = pool;
+	(void)uv_timer_start(&pool->idle, idle_check, IDLE_CHECK_MS, IDLE_CHECK_MS);
+	uv_unref((uv_handle_t *)&pool->idle);
+}
