@@ -374,7 +374,8 @@ static void rules_name_what_they_must(void **state)
 	assert_true(strstr(text.data, "10.8.0.0/16 accept") < strstr(text.data, "@closed drop"));
 	assert_null(strstr(text.data, "10.0.1.9-10.0.1.9 ip daddr"));
 	/* Connections are counted before any passes. */
-	const char *counted = strstr(text.data, "forward iifname \"sky-1\" ct state new add @flows");
+	const char *counted =
+		strstr(text.data, "forward iifname \"sky-1\" ct state new add @flows");
 	assert_non_null(counted);
 	assert_non_null(strstr(counted, "forward iifname \"sky-1\" accept"));
 	buf_clear(&text);
