@@ -54,7 +54,7 @@ static bool is_shared(const char *path)
 }
 
 /* What one user has prepared is closed to another, root included (jails have no rights over it):
- * said at once, not by each call. And what root removes is by its own notes only. */
+ * said at once, not by each call. */
 static int by_us(const struct node *n, struct fault *f)
 {
 	struct stat st;
@@ -67,6 +67,26 @@ static int by_us(const struct node *n, struct fault *f)
 		n->state, (unsigned)st.st_uid);
 }
 
+/* Who can put things into it chooses what runs as us and, by notes that look like ours, what is
+ * undone on the host: nobody else may, but root, who can anyway. */
+static int only_ours(const struct node *n, struct fault *f)
+{
+	struct stat st;
+	if (lstat(n->state, &st) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "state_dir %s", n->state);
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return fault_set(f, FAULT_INPUT, 0,
+			"state_dir %s belongs to another user (uid %u): run as that one, or name "
+			"another state_dir",
+			n->state, (unsigned)st.st_uid);
+	if ((st.st_mode & S_IWOTH) != 0)
+		return fault_set(f, FAULT_INPUT, 0,
+			"everybody can write to state_dir %s: take that from them (chmod o-w), or "
+			"name another state_dir",
+			n->state);
+	return 0;
+}
+
 int node_claim_check(const struct node *n, struct fault *f)
 {
 	if (is_shared(n->state))
@@ -74,8 +94,12 @@ int node_claim_check(const struct node *n, struct fault *f)
 			"state_dir %s is a directory that others use: give Sky Island one of its "
 			"own, such as %s%ssky-island",
 			n->state, n->state, strcmp(n->state, "/") == 0 ? "" : "/");
+	if (node_is_ours(n) && by_us(n, f) < 0)
+		return -1;
+	if (only_ours(n, f) < 0)
+		return -1;
 	if (node_is_ours(n))
-		return by_us(n, f);
+		return 0;
 	for (const char *const *part = node_parts; *part != NULL; part++) {
 		if (is_there(n, *part))
 			return fault_set(f, FAULT_INPUT, 0,

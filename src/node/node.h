@@ -64,7 +64,7 @@ extern const char *const node_parts[];
 /* Whether the state directory was used by Sky Island before. */
 bool node_is_ours(const struct node *n);
 /* FAULT_INPUT where the state directory is others': one of the system's, with something in it that
- * has a name of ours and is not, or prepared by another user. */
+ * has a name of ours and is not, prepared by another user, or one that others can write to. */
 int node_claim_check(const struct node *n, struct fault *f);
 /* From now on it is ours. The lock is held. */
 int node_claim(const struct node *n, struct fault *f);

@@ -175,6 +175,25 @@ class Refuses(Destroy):
         self.refused(own, "\"tmp\" that is not Sky Island's")
         self.assertEqual(os.listdir(own.state), ["tmp"], "no lock either")
 
+    def test_what_others_can_write_to(self):
+        """Notes that look like ours, of a user who can put them there, would have root undo what was never done."""
+        own = go.sky("destroy")
+        os.mkdir(os.path.join(own.state, "run"))
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as boot:
+            notes = {"sky-island-state": "", "run/network": boot.read() + "none0\n"}
+        for name, text in notes.items():
+            with open(os.path.join(own.state, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        os.chown(own.state, 54321, 54321)
+        self.refused(own, "belongs to another user (uid 54321)")
+        self.assertIn("belongs to another user", own.run("-i", text=True).stderr)
+        os.chown(own.state, 0, 0)
+        os.chmod(own.state, 0o757)
+        self.refused(own, "everybody can write to state_dir " + own.state)
+        self.assertTrue(os.path.exists(os.path.join(own.state, "run/network")))
+        os.chmod(own.state, 0o755)
+        self.destroyed(own)
+
     def test_a_state_directory_that_is_a_link(self):
         own = self.made()
         link = own.state + "-link"

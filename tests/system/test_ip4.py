@@ -174,6 +174,12 @@ class Bridged(Networks):
         mine.close()
         self.end(self.server, call)
 
+    def test_places_of_connections(self):
+        """Each takes one of those that all of the host have, for longer than the jail is there."""
+        self.says(self.server, 'Spray("%s", 8000)' % WORLD, "8000 <nil>", ip4="one")
+        self.assertLess(int(self.host.setting("netfilter/nf_conntrack_count")), 2048 + 200)
+        self.says(self.server, 'Get("%s:80")' % WORLD, "you are %s<nil>" % HOST)
+
     def test_nothing_comes_in(self):
         """The world has a route to the jails, and the host forwards for them, but not for others."""
         thread, got = self.background(self.server, "Listen(8000, 1200)")

@@ -353,13 +353,14 @@ static void rules_name_what_they_must(void **state)
 	pools.pool[0].dns_count = 1;
 	assert_true(ip4_parse_network("10.8.0.0/16", &pools.pool[0].open[0]));
 	pools.pool[0].open_count = 1;
-	const struct rules_host host = {.table = "sky-1",
+	struct rules_host host = {.table = "sky-1",
 		.bridge = "sky-1",
 		.link_prefix = "s1v",
 		.own = own,
 		.own_count = 1,
 		.switched = switched,
-		.switched_count = 1};
+		.switched_count = 1,
+		.counts = true};
 	rules_put_host(&text, &pools, &host);
 	const char *const wanted[] = {"10.0.0.0/8, ", "169.254.0.0/16", "203.0.114.5",
 		"iifname \"s1v*\" jump jail", "iifname . ip saddr != @links drop",
@@ -372,6 +373,15 @@ static void rules_name_what_they_must(void **state)
 	/* What is opened comes before what is closed. */
 	assert_true(strstr(text.data, "10.8.0.0/16 accept") < strstr(text.data, "@closed drop"));
 	assert_null(strstr(text.data, "10.0.1.9-10.0.1.9 ip daddr"));
+	/* Connections are counted before any passes. */
+	const char *counted =
+		strstr(text.data, "forward iifname \"sky-1\" ct state new add @flows");
+	assert_non_null(counted);
+	assert_non_null(strstr(counted, "forward iifname \"sky-1\" accept"));
+	buf_clear(&text);
+	host.counts = false;
+	rules_put_host(&text, &pools, &host);
+	assert_null(strstr(text.data, "flows"));
 	buf_clear(&text);
 	rules_put_link(&text, "sky-1", "s1v7", ip4("10.0.0.3"));
 	assert_string_equal(text.data, "add element bridge sky-1 links { \"s1v7\" . 10.0.0.3 }\n");

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"unicode/utf8"
 )
 
 // pack writes a tar of the named files and directories under root: directories and regular files only,
@@ -34,6 +36,14 @@ func pack(out io.Writer, root string, names ...string) error {
 	return buffered.Flush()
 }
 
+// charset says of a name beyond ASCII that it is bytes, which whoever unpacks it is not to convert.
+func charset(name string) map[string]string {
+	if strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return nil
+	}
+	return map[string]string{"hdrcharset": "BINARY"}
+}
+
 func packOne(archive *tar.Writer, root, path string, entry fs.DirEntry) error {
 	name, err := filepath.Rel(root, path)
 	if err != nil {
@@ -41,7 +51,7 @@ func packOne(archive *tar.Writer, root, path string, entry fs.DirEntry) error {
 	}
 	name = filepath.ToSlash(name)
 	if entry.IsDir() {
-		return archive.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: 0o755})
+		return archive.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: 0o755, PAXRecords: charset(name)})
 	}
 	if !entry.Type().IsRegular() {
 		return nil
@@ -55,7 +65,7 @@ func packOne(archive *tar.Writer, root, path string, entry fs.DirEntry) error {
 	if err != nil {
 		return err
 	}
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: info.Size()}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: info.Size(), PAXRecords: charset(name)}
 	if err := archive.WriteHeader(header); err != nil {
 		return err
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -33,6 +35,7 @@ const (
 	wordsKept = 64 << 10 // of what git says
 	refsMax   = 16 << 20 // bytes of a list of refs
 	filesMax  = 100000
+	pathMax   = 1 << 20 // far beyond what a file system takes
 )
 
 // gitCommand runs git in a directory, with an environment made here: nothing of a repository, of this
@@ -269,11 +272,11 @@ func limitFiles(size int64) (restore func(), err error) {
 	return func() { _ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before) }, nil
 }
 
-// measure counts a commit's files and their bytes before any is written, and stops where there are too
-// many: a few objects can be a tree without end.
+// measure counts a commit's files, their bytes and its directories before any is made, and stops where
+// there are too many: a few objects can be a tree without end, and without files.
 func (g *gitCommand) measure(commit string) error {
 	words := limited{left: wordsKept}
-	command := g.command(&words, "ls-tree", "-r", "-l", "-z", "--full-tree", commit)
+	command := g.command(&words, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit)
 	out, err := command.StdoutPipe()
 	if err != nil {
 		return err
@@ -296,7 +299,7 @@ func (g *gitCommand) measure(commit string) error {
 
 // count reads lines "mode type object size<TAB>path<NUL>".
 func (g *gitCommand) count(out io.Reader) error {
-	var files, size int64
+	var files, directories, size int64
 	scan := newScanner(out)
 	for scan.Scan() {
 		fields := strings.Fields(strings.SplitN(scan.Text(), "\t", 2)[0])
@@ -304,13 +307,21 @@ func (g *gitCommand) count(out io.Reader) error {
 			bytes, _ := strconv.ParseInt(fields[3], 10, 64)
 			size += bytes
 		}
-		if files++; files > filesMax {
-			return fail("repository_too_large", faultFunction, "the repository has more than %d files", filesMax)
+		if len(fields) == 4 && fields[1] == "tree" {
+			directories++
+		} else {
+			files++
+		}
+		if files > filesMax || directories > filesMax {
+			return fail("repository_too_large", faultFunction, "the repository has more than %d files or directories", filesMax)
 		}
 		if size > g.request.BytesMax {
 			return fail("repository_too_large", faultFunction,
 				"the repository's files have more than %d bytes (git.repository_max in the configuration)", g.request.BytesMax)
 		}
+	}
+	if errors.Is(scan.Err(), bufio.ErrTooLong) {
+		return fail("repository_refused", faultFunction, "the repository has a path of more than %d bytes", pathMax)
 	}
 	return scan.Err()
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,6 +34,7 @@ func TestRefs(t *testing.T) {
 			t.Errorf("%s: %q", digits, got)
 		}
 	}
+	refs = append(refs, ref{"refs/tags/\x1b[31m", commitA}, ref{"refs/tags/" + strings.Repeat("n", tagMax+1), commitA}, ref{"refs/tags/-x", commitA})
 	if got := tags(refs); len(got) != 2 || got[0] != "v1" {
 		t.Errorf("tags: %v", got)
 	}
@@ -121,6 +123,16 @@ func TestCount(t *testing.T) {
 	if err := g.count(strings.NewReader(strings.Repeat(line("0"), filesMax+1))); code(err) != "repository_too_large/function" {
 		t.Error(err)
 	}
+	directory := "040000 tree " + commitA + "       -\td\x00"
+	if err := g.count(strings.NewReader(strings.Repeat(directory, filesMax) + line("60"))); err != nil {
+		t.Error(err)
+	}
+	if err := g.count(strings.NewReader(strings.Repeat(directory, filesMax+1))); code(err) != "repository_too_large/function" {
+		t.Error(err)
+	}
+	if err := g.count(strings.NewReader(strings.Repeat("n", pathMax))); code(err) != "repository_refused/function" {
+		t.Error(err)
+	}
 }
 
 func TestWordsHideSecrets(t *testing.T) {
@@ -135,6 +147,24 @@ func TestWordsHideSecrets(t *testing.T) {
 	words := g.clean("remote: you sent Basic dTp0b2s= and tok\r\n/tmp/x/repository/a: \x1b[31mred\x00\xff\n")
 	if want := "remote: you sent Basic (secret) and (secret)\n\na:  [31mred \uFFFD"; words != want {
 		t.Errorf("%q", words)
+	}
+}
+
+// A host's words are not taken for those of this machine.
+func TestWordsOfAHost(t *testing.T) {
+	g := &gitCommand{request: &gitRequest{URL: "https://example.com/r.git", Host: "example.com"}, url: "https://example.com/r.git"}
+	failed := exec.Command("/bin/sh", "-c", "exit 128").Run()
+	for words, want := range map[string]string{
+		"error: write: No space left on device\nfatal: index-pack failed\n":               "disk_full/full",
+		"remote: No space left on device\nfatal: index-pack failed\n":                     "fetch_failed/upstream",
+		"fatal: remote error: x\nNo space left on device\nHost key verification failed\n": "source_unreachable/upstream",
+		"fatal: remote error: access denied or repository not exported: /r.git\n":         "repository_not_found/not_found",
+		"remote: File too large\nfatal: unable to access\n":                               "source_unreachable/upstream",
+		"fatal: cannot create directory at 'd/d': File name too long\n":                   "repository_refused/function",
+	} {
+		if got := code(g.explain("fetch", words, failed)); got != want {
+			t.Errorf("%q: %s", words, got)
+		}
 	}
 }
 

@@ -11,6 +11,8 @@ var (
 	partCommit  = regexp.MustCompile(`^[0-9a-f]{7,63}$`)
 )
 
+const tagMax = 128 // bytes of a tag that is told
+
 type ref struct{ name, commit string }
 
 // parseRefs reads what ls-remote wrote, lines "commit<TAB>name"; what is no such line is passed over.
@@ -106,10 +108,11 @@ func begins(refs []ref, digits string) string {
 	return found[0]
 }
 
+// tags gives those that can be asked for: a host can call one anything.
 func tags(refs []ref) []string {
 	var names []string
 	for _, r := range refs {
-		if name, ok := strings.CutPrefix(r.name, "refs/tags/"); ok && !strings.HasSuffix(name, "^{}") {
+		if name, ok := strings.CutPrefix(r.name, "refs/tags/"); ok && refText.MatchString(name) && len(name) <= tagMax {
 			names = append(names, name)
 		}
 	}

@@ -11,23 +11,25 @@ import (
 	"unicode"
 )
 
-// A gitSaying is a pattern in git's words, and ssh's, and what it means.
+// A gitSaying is a pattern in git's words, and ssh's, and what it means. What is of this machine counts
+// only where the words are not the host's.
 type gitSaying struct {
 	pattern *regexp.Regexp
 	explain func(g *gitCommand, words string) *problem
+	here    bool
 }
 
 // The order matters: what is said about one thing is often followed by what came of it.
 var gitSayings = []gitSaying{
-	{regexp.MustCompile(`died of signal 25|File too large`), (*gitCommand).tooLarge},
-	{regexp.MustCompile(`no space left on device|No space left on device|[Dd]isk quota exceeded`), (*gitCommand).full},
-	{regexp.MustCompile(`Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED`), (*gitCommand).hostKey},
-	{regexp.MustCompile(`Permission denied \(|Authentication failed|could not read (Username|Password)|returned error: (401|403|407)|Load key ".*": `), (*gitCommand).unauthorized},
-	{regexp.MustCompile(`returned error: 30[1-8]|redirect`), (*gitCommand).moved},
-	{regexp.MustCompile(`repository '.*' not found|returned error: (404|410)|access denied or repository not exported|does not appear to be a git repository|[Rr]epository not found|not our ref|unadvertised object|couldn't find remote ref`), (*gitCommand).notFound},
-	{regexp.MustCompile(`fsck error|in fsck|bad (tree|object)|hasDot|gitmodules|error: object [0-9a-f]+: |invalid path '|unable to create file|Invalid path`), (*gitCommand).refused},
-	{regexp.MustCompile(`dumb http transport|does not support shallow`), (*gitCommand).dumb},
-	{regexp.MustCompile(`index-pack failed|invalid index-pack output|pack has bad object|pack is corrupted|inflate|protocol error|bad line length|bad pack|unexpected (flush|disconnect)`), (*gitCommand).garbled},
+	{regexp.MustCompile(`died of signal 25|File too large`), (*gitCommand).tooLarge, true},
+	{regexp.MustCompile(`no space left on device|No space left on device|[Dd]isk quota exceeded`), (*gitCommand).full, true},
+	{regexp.MustCompile(`Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED`), (*gitCommand).hostKey, true},
+	{regexp.MustCompile(`Permission denied \(|Authentication failed|could not read (Username|Password)|returned error: (401|403|407)|Load key ".*": `), (*gitCommand).unauthorized, false},
+	{regexp.MustCompile(`returned error: 30[1-8]|redirect`), (*gitCommand).moved, false},
+	{regexp.MustCompile(`repository '.*' not found|returned error: (404|410)|access denied or repository not exported|does not appear to be a git repository|[Rr]epository not found|not our ref|unadvertised object|couldn't find remote ref`), (*gitCommand).notFound, false},
+	{regexp.MustCompile(`fsck error|in fsck|bad (tree|object)|hasDot|gitmodules|error: object [0-9a-f]+: |invalid path '|unable to create file|cannot create directory|Invalid path`), (*gitCommand).refused, false},
+	{regexp.MustCompile(`dumb http transport|does not support shallow`), (*gitCommand).dumb, false},
+	{regexp.MustCompile(`index-pack failed|invalid index-pack output|pack has bad object|pack is corrupted|inflate|protocol error|bad line length|bad pack|unexpected (flush|disconnect)`), (*gitCommand).garbled, false},
 }
 
 // explain says in a problem why git said no to the command.
@@ -41,8 +43,9 @@ func (g *gitCommand) explain(command, words string, err error) error {
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGXFSZ {
 		return g.tooLarge(words)
 	}
+	here := ofThisMachine(words)
 	for _, s := range gitSayings {
-		if s.pattern.MatchString(words) {
+		if s.here && s.pattern.MatchString(here) || !s.here && s.pattern.MatchString(words) {
 			return s.explain(g, words)
 		}
 	}
@@ -50,6 +53,18 @@ func (g *gitCommand) explain(command, words string, err error) error {
 		return fail("git_killed", faultPlatform, "git was killed (%v)", exit)
 	}
 	return g.unreachable(words)
+}
+
+// ofThisMachine leaves out what the host said: git passes it on in lines of its own, and an error at the end.
+func ofThisMachine(words string) string {
+	words, _, _ = strings.Cut(words, "remote error: ")
+	var kept strings.Builder
+	for line := range strings.Lines(words) {
+		if !strings.HasPrefix(line, "remote:") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
 }
 
 // clean drops secrets, paths of ours and whatever is no text: a host can send back what it was sent.

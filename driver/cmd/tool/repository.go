@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -74,7 +75,7 @@ func displayed(r *gitRequest) string {
 
 func newScanner(from io.Reader) *bufio.Scanner {
 	scan := bufio.NewScanner(from)
-	scan.Buffer(nil, 1<<20)
+	scan.Buffer(nil, pathMax)
 	scan.Split(func(data []byte, end bool) (int, []byte, error) {
 		if at := bytes.IndexByte(data, 0); at >= 0 {
 			return at + 1, data[:at], nil
@@ -111,7 +112,7 @@ func plainTree(root string) error {
 func (f *fetcher) adopt(commit string) error {
 	r := f.request.Git
 	dir := path.Clean("/" + r.Directory)[1:]
-	if len(globbed(filepath.Join(f.replaced, dir, "*.go"))) == 0 {
+	if !slices.ContainsFunc(globbed(filepath.Join(f.replaced, dir, "*.go")), isFile) {
 		return f.noDirectory(dir)
 	}
 	root := dir
@@ -154,6 +155,9 @@ func (f *fetcher) noDirectory(dir string) error {
 // there is none.
 func (f *fetcher) moduleOf(r *gitRequest) (string, error) {
 	file := filepath.Join(f.replaced, "go.mod")
+	if isDirectory(file) {
+		return "", fail("compile_error", faultFunction, "the repository's go.mod is a directory")
+	}
 	if !isFile(file) {
 		module := r.Host + "/" + r.Path
 		return module, os.WriteFile(file, []byte("module "+module+"\n"), 0o644)

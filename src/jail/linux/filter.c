@@ -251,14 +251,16 @@ static int allow_masked(
 		filter, SCMP_ACT_ALLOW, nr, 1, SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, refused, 0));
 }
 
-/* Files that all jails see are shared inodes: what marks an inode (locks on the whole file, leases,
- * watches) would be seen, or felt, in others. Unnamed files would leave /tmp's inode numbers moved
- * on without a trace in its times (recycle.c). */
+/* Files that all jails see are shared inodes: what marks an inode (locks, leases, watches) would be
+ * seen, or felt, in others. Records (F_SETLK) are locked against other processes alone, of which a
+ * jail has none: every such lock is granted and none is made, since the kernel charges them to
+ * nobody besides. The size of a pipe is charged to who made it: the server, for stdout. Unnamed
+ * files would leave /tmp's inode numbers moved on without a trace in its times (recycle.c). */
 static int shared_inode_rules(scmp_filter_ctx filter)
 {
 	static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL,
-		F_GETLK, F_SETLK, F_SETLKW, 1031 /* F_SETPIPE_SZ */, 1032 /* F_GETPIPE_SZ */,
-		1033 /* F_ADD_SEALS */, 1034 /* F_GET_SEALS */};
+		F_GETLK, 1032 /* F_GETPIPE_SZ */, 1033 /* F_ADD_SEALS */, 1034 /* F_GET_SEALS */};
+	static const int granted[] = {F_SETLK, F_SETLKW};
 	int failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOLCK), SCMP_SYS(flock), 0);
 	failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);
 	failed |= allow_masked(filter, "open", 1, O_TMPFILE & ~O_DIRECTORY) |
@@ -266,6 +268,9 @@ static int shared_inode_rules(scmp_filter_ctx filter)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
 			SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+	for (size_t i = 0; i < sizeof(granted) / sizeof(granted[0]); i++)
+		failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), SCMP_SYS(fcntl), 1,
+			SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)granted[i]));
 	return failed;
 }
 

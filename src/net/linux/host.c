@@ -238,13 +238,21 @@ static int rules_make(struct rtnl *r, const struct net_setup *net, const struct 
 		names[i] = switched->name[i];
 	if (host_addresses(r, &own) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "the host's addresses");
-	const struct rules_host host = {.table = net->instance,
+	struct rules_host host = {.table = net->instance,
 		.bridge = net->instance,
 		.link_prefix = prefix,
 		.own = own.address,
 		.own_count = own.count,
 		.switched = names,
-		.switched_count = switched->count};
+		.switched_count = switched->count,
+		.counts = true};
+	rules_put_host(&text, pools, &host);
+	if (rules_load(text.data, NULL) == 0)
+		return 0;
+	/* Perhaps the kernel cannot count connections (nft_connlimit): what else there is to say
+	 * the next try says. */
+	host.counts = false;
+	text.len = 0;
 	rules_put_host(&text, pools, &host);
 	return rules_load(text.data, f);
 }

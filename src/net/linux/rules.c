@@ -95,12 +95,24 @@ static void put_bridge_table(
 	buf_printf(out, "add rule bridge %s jail ip daddr @closed drop\n", t);
 }
 
+/* Each connection, and each peer of a datagram, takes a place in a table that the whole host shares
+ * and that stays taken after the jail: when it is full the host has no network. */
+static void put_flows(struct buf *out, const char *chain, const struct rules_host *host)
+{
+	if (host->counts)
+		buf_printf(out,
+			"add rule ip %s %s iifname \"%s\" ct state new "
+			"add @flows { ip saddr ct count over %d } drop\n",
+			host->table, chain, host->bridge, RULES_FLOWS_MAX);
+}
+
 /* Resolvers may be the host's own; nothing else of it is for jails. */
 static void put_input(struct buf *out, const struct net_pools *pools, const struct rules_host *host)
 {
 	char rule[120];
 	(void)snprintf(rule, sizeof(rule), "add rule ip %s input iifname \"%s\"", host->table,
 		host->bridge);
+	put_flows(out, "input", host);
 	for (uint32_t i = 0; i < pools->count; i++) {
 		if (pools->pool[i].interface[0] == '\0')
 			put_dns(out, rule, &pools->pool[i]);
@@ -120,6 +132,9 @@ static void put_ip_table(
 		"add chain ip %s input { type filter hook input priority -10; }\n"
 		"add chain ip %s leave { type nat hook postrouting priority 100; }\n",
 		t, t, t, t, t);
+	if (host->counts)
+		buf_printf(out,
+			"add set ip %s flows { type ipv4_addr; flags dynamic; size 65536; }\n", t);
 	buf_printf(out, "flush chain ip %s forward\nflush chain ip %s input\n", t, t);
 	buf_printf(out, "flush chain ip %s leave\nflush set ip %s jails\n", t, t);
 	for (uint32_t i = 0; i < pools->count; i++) {
@@ -133,6 +148,7 @@ static void put_ip_table(
 	buf_printf(
 		out, "add rule ip %s leave ip saddr @jails oifname != \"%s\" masquerade\n", t, b);
 	buf_printf(out, "add rule ip %s forward iifname \"%s\" oifname \"%s\" drop\n", t, b, b);
+	put_flows(out, "forward", host);
 	buf_printf(out, "add rule ip %s forward iifname \"%s\" accept\n", t, b);
 	buf_printf(out,
 		"add rule ip %s forward oifname \"%s\" ct state established,related accept\n", t,

@@ -15,6 +15,11 @@
 #include "base/fault.h"
 #include "net/pools.h"
 
+#include <stdbool.h>
+
+/* Connections of one address at a time, on a bridge of ours; those that are closed do not count. */
+enum { RULES_FLOWS_MAX = 2048 };
+
 struct rules_host {
 	const char *table;       /* the name of ours */
 	const char *bridge;      /* our bridge */
@@ -23,6 +28,7 @@ struct rules_host {
 	size_t own_count;
 	const char *const *switched; /* links on which forwarding is on for our sake only */
 	size_t switched_count;
+	bool counts; /* the kernel can count connections */
 };
 
 /* The bridge and ip tables; loading it again replaces the rules and keeps which jail has what. */

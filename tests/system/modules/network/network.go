@@ -81,6 +81,21 @@ func Echo(address, text string) (string, error) {
 	return string(answer[:n]), err
 }
 
+// Spray sends datagrams, each to a port of its own.
+func Spray(host string, count int) (int, error) {
+	c, err := net.ListenUDP("udp4", nil)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	for i := range count {
+		if _, err := c.WriteToUDP([]byte("x"), &net.UDPAddr{IP: net.ParseIP(host), Port: 1024 + i}); err != nil {
+			return i, err
+		}
+	}
+	return count, nil
+}
+
 // Lookup asks the resolvers of /etc/resolv.conf.
 func Lookup(host string) ([]string, error) {
 	return net.LookupHost(host)
