@@ -47,6 +47,7 @@ class Run(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stdout, b"out")
         self.assertTrue(done.stderr.startswith(b"err"), done.stderr)
+        self.assertIn(b"ended its program with status 3 (function_exited, 422)", done.stderr)
         done = own.run("run", M, "Add(1)")
         self.assertEqual((done.returncode, done.stdout), (1, b""))
         self.assertIn(b"not enough arguments", done.stderr)
