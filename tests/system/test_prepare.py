@@ -178,7 +178,7 @@ class Failing(Prepare):
 
     def test_a_proxy_that_has_nothing(self):
         own = go.sky(modules="file:///nonexistent")
-        told = self.fails(own, "prepare toolchain: ", "no such file or directory")
+        told = self.fails(own, "prepare toolchain: %s (go_version): " % fakego.VERSION, "no such file or directory")
         self.assertEqual(os.listdir(os.path.join(own.state, "toolchain")), [])
         self.assertIn("prepare toolchain: failed after", told)
         own.config["modules"]["goproxy"] = go.url
