@@ -6,19 +6,21 @@
  *   cli/          the subcommands
  *   node/         one running Sky Island: preparation, the supervisor and the processes it forks
  *   http/         the HTTP server: connections, parsing, limits
- *   api/          routes, tokens, problem details; POST /api/v1/function; the admin API
+ *   api/          api: routes and tokens; function: POST /api/v1/function; problem: how errors
+ *                 look; the admin API
  *   function/     a call's way: call (its text), resolve (its package), source (fetched), artifact
- *                 (built), invoke (all together); tool runs driver/cmd/tool in a jail; cache: what
- *                 of it all is kept
+ *                 (built), invoke (all together: begin there); git: plain repositories; tool runs
+ *                 driver/cmd/tool in a jail; unpack, treesum: what that brought; cache: what of it
+ *                 all is kept
  *   pool/         jails waiting and running, how each call ended, the frames spoken with a driver
- *   jailer/       message, client (the server's side); main, server, slots: a program of its own;
- *                 helper: its slow steps
+ *   jailer/       message, client (the server's side); main, server, slots, outbox: a program of its
+ *                 own, which image puts into this one and handover starts; helper: its slow steps
  *   jail/         what a jail is; linux/ makes them
  *   net/          egress: the only way out of a fetch jail; lease, pools, linux/: jails with addresses
  *   state/        the journal of what is in the kernel, the store of what is known over a restart
  *   metrics/      facts counted, for StatsD and Prometheus; base only
  *   config/       the configuration
- *   base/         fault buf fs proc log defer clock fdpass table: knows nothing of the product
+ *   base/         fault buf fs proc log defer clock fdpass table remove: knows nothing of the product
  *   ../driver/    in Go: the driver linked into every artifact, and the tool that fetches and builds
  */
 

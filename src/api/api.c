@@ -145,7 +145,8 @@ static bool origin_check(const struct api *api, struct http_exchange *x)
 	}
 	if (foreign) {
 		problem_simple(x, 403, "foreign_origin", "request",
-			"requests from other web sites are refused");
+			"a browser says that another web site asks, which is refused: call from a "
+			"program");
 		return false;
 	}
 	return true;

@@ -318,8 +318,8 @@ static const struct {
 	{POOL_DECLINED, "answered_out_of_turn",
 		"the function's program wrote to the driver's descriptor itself"},
 	{POOL_PANIC, "function_panicked", "the function panicked; stderr has Go's words"},
-	{POOL_EXIT, "function_exited", "the function ended its program with a status other than 0"},
-	{POOL_SIGNAL, "function_killed", "the function's program was ended by a signal"},
+	{POOL_EXIT, "function_exited", NULL},
+	{POOL_SIGNAL, "function_killed", NULL},
 	{POOL_OUT_OF_MEMORY, "out_of_memory",
 		"the function needed more memory than its jail has (jails.memory)"},
 	{POOL_STACK_OVERFLOW, "stack_overflow",
@@ -333,6 +333,17 @@ static const struct {
 		"the function wrote more than it may (jails.output); what came before is here"},
 	{POOL_JAIL_KILLED, "jail_killed", "an administrator ended the jail"},
 };
+
+/* Of ends whose words are not always the same. */
+static char *end_detail(const struct pool_result *r)
+{
+	if (r->outcome == POOL_EXIT)
+		return mem_printf("the function ended its program with status %d", r->status);
+	if (r->outcome == POOL_SIGNAL)
+		return mem_printf(
+			"a signal ended the function's program: %s", strsignal(r->status));
+	return mem_strndup(r->text, r->text_len);
+}
 
 static void end_respond(struct pending *p, const struct pool_result *r)
 {
@@ -348,7 +359,7 @@ static void end_respond(struct pending *p, const struct pool_result *r)
 		(void)json_object_set_new(extra, "in_init", json_true());
 	text_set(extra, "stdout", r->out, r->out_len);
 	text_set(extra, "stderr", r->err, r->err_len);
-	defer_free char *said = ends[i].detail == NULL ? mem_strndup(r->text, r->text_len) : NULL;
+	defer_free char *said = ends[i].detail == NULL ? end_detail(r) : NULL;
 	const struct problem problem = {.status = 422,
 		.code = ends[i].code,
 		.fault = "function",

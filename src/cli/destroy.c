@@ -224,13 +224,6 @@ static int destroy(struct node *n, bool yes)
 	return status != 0 ? status : files_remove(n, dir);
 }
 
-/* What the configuration names is not there, and was perhaps removed before. */
-static bool is_gone(const struct node *n, const struct fault *f)
-{
-	return f->kind == FAULT_NOT_FOUND && n->config.state_dir != NULL && n->state == NULL &&
-	       access(n->config.state_dir, F_OK) < 0 && errno == ENOENT;
-}
-
 int cli_destroy(const struct cli *cli)
 {
 	struct node n;
@@ -243,7 +236,7 @@ int cli_destroy(const struct cli *cli)
 	}
 	if (node_look(&n, cli->config_path, &faults, &f) == 0)
 		return destroy(&n, yes);
-	if (!is_gone(&n, &f))
+	if (!node_is_gone(&n, &f))
 		return cli_fail(&faults, &f);
 	(void)printf("%s is not there: nothing to remove\n", n.config.state_dir);
 	return 0;

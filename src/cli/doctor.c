@@ -152,38 +152,70 @@ static bool is_running(const struct node *n)
 	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
+static void git_say(struct tally *t, struct node *n)
+{
+	node_git_find(n);
+	say(t, n->git.missing == NULL ? "ok" : "warn", "git",
+		n->git.missing == NULL ? "plain git repositories can be called" : n->git.missing);
+}
+
+static const char unprepared[] = "not yet: run sky-island -i, or start the server";
+
+/* A jail needs a root, so without one nothing about jails was tried. */
+static int verdict_say(const struct tally *t, bool tried)
+{
+	(void)printf("%s: %u failed, %u warning%s\n",
+		t->failed > 0 ? "calls cannot run here"
+		: tried       ? "calls can run here"
+			      : "whether calls can run here is tried once it is prepared",
+		t->failed, t->warned, t->warned == 1 ? "" : "s");
+	return t->failed > 0 ? 1 : 0;
+}
+
+/* Nothing was ever prepared. */
+static int gone_say(struct node *n)
+{
+	struct tally t = {0};
+	defer_free char *state = mem_printf("%s is not there yet", n->config.state_dir);
+	say(&t, "warn", "state", state);
+	say(&t, "warn", "prepared", unprepared);
+	git_say(&t, n);
+	return verdict_say(&t, false);
+}
+
+static int host_say(struct node *n)
+{
+	struct tally t = {0};
+	defer_free char *toolchain = node_path(n, "toolchain/%s", n->go_version);
+	defer_free char *base = node_path(n, "base/etc/passwd");
+	const bool rooted = access(base, F_OK) == 0;
+	const bool prepared = rooted && access(toolchain, F_OK) == 0;
+	say(&t, "ok", "state", n->state);
+	say(&t, prepared ? "ok" : "warn", "prepared", prepared ? n->go_version : unprepared);
+	n->plan.limits[JAIL_EXEC] = n->plan.limits[JAIL_EXEC_NET] =
+		(struct jail_limits){.memory = n->config.exec.memory,
+			.pids = n->config.exec.pids,
+			.tmp = n->config.exec.tmp};
+	n->plan.uid_base = n->user_mode ? 1000 : n->config.uid_base;
+	pools_say(&t, n);
+	const bool running = is_running(n);
+	git_say(&t, n);
+	if (rooted)
+		probe_say(&t, n);
+	left_say(&t, n, running);
+	return verdict_say(&t, rooted);
+}
+
 int cli_doctor(const struct cli *cli)
 {
 	struct node n;
-	struct buf faults = {0};
 	struct fault f = {0};
-	struct tally t = {0};
-	if (node_look(&n, cli->config_path, &faults, &f) < 0) {
-		int failed = cli_fail(&faults, &f);
-		buf_finish(&faults);
-		return failed;
+	defer_buf struct buf faults = {0};
+	if (cli->argc != 1) {
+		(void)fprintf(stderr, "usage: sky-island [-c CONFIG] doctor\n");
+		return EXIT_USE;
 	}
-	defer_free char *toolchain = node_path(&n, "toolchain/%s", n.go_version);
-	defer_free char *base = node_path(&n, "base/etc/passwd");
-	const bool prepared = access(toolchain, F_OK) == 0 && access(base, F_OK) == 0;
-	say(&t, "ok", "state", n.state);
-	say(&t, prepared ? "ok" : "warn", "prepared",
-		prepared ? n.go_version : "not yet: run sky-island -i, or start the server");
-	n.plan.limits[JAIL_EXEC] = n.plan.limits[JAIL_EXEC_NET] =
-		(struct jail_limits){.memory = n.config.exec.memory,
-			.pids = n.config.exec.pids,
-			.tmp = n.config.exec.tmp};
-	n.plan.uid_base = n.user_mode ? 1000 : n.config.uid_base;
-	pools_say(&t, &n);
-	bool running = is_running(&n);
-	node_git_find(&n);
-	say(&t, n.git.missing == NULL ? "ok" : "warn", "git",
-		n.git.missing == NULL ? "plain git repositories can be called" : n.git.missing);
-	if (prepared)
-		probe_say(&t, &n);
-	left_say(&t, &n, running);
-	(void)printf("%s: %u failed, %u warning%s\n",
-		t.failed > 0 ? "calls cannot run here" : "calls can run here", t.failed, t.warned,
-		t.warned == 1 ? "" : "s");
-	return t.failed > 0 ? 1 : 0;
+	if (node_look(&n, cli->config_path, &faults, &f) == 0)
+		return host_say(&n);
+	return node_is_gone(&n, &f) ? gone_say(&n) : cli_fail(&faults, &f);
 }

@@ -12,7 +12,7 @@ static int path_fault(struct fault *f, const char *why)
 {
 	return fault_code(f, FAULT_INPUT, "url_invalid",
 		"url %s; give a Go import path such as \"github.com/mmcloughlin/geohash\" or "
-		"\"strings\"",
+		"\"strings\", or a git repository such as \"https://host/u/r.git\"",
 		why);
 }
 

@@ -130,6 +130,12 @@ int node_look(struct node *n, const char *config_path, struct buf *faults, struc
 	return node_load(n, config_path, false, faults, f);
 }
 
+bool node_is_gone(const struct node *n, const struct fault *f)
+{
+	return f->kind == FAULT_NOT_FOUND && n->config.state_dir != NULL && n->state == NULL &&
+	       access(n->config.state_dir, F_OK) < 0 && errno == ENOENT;
+}
+
 /* The process that holds the lock wrote its number there; 0: not known. */
 static pid_t lock_holder(int fd)
 {

@@ -53,6 +53,8 @@ struct node {
 int node_open(struct node *n, const char *config_path, struct buf *faults, struct fault *f);
 /* The same without the lock, and without changing anything: for looking. */
 int node_look(struct node *n, const char *config_path, struct buf *faults, struct fault *f);
+/* After node_look failed: only because the configured state directory is not there. */
+bool node_is_gone(const struct node *n, const struct fault *f);
 void node_close(struct node *n);
 /* Takes the lock of the state directory, which must be there; FAULT_CONFLICT names the process that
  * has it. */

@@ -139,7 +139,9 @@ static int toolchain_fetch(const struct preparing *p, struct fault *f)
 	defer_free char *part = node_path(p->node, TOOLCHAIN_PART);
 	if (fs_mkdirs(part, 0755, f) < 0)
 		return -1;
-	return toolchain_download(p, go, part, f);
+	if (toolchain_download(p, go, part, f) < 0)
+		return fault_wrap(f, "%s (go_version)", p->node->go_version);
+	return 0;
 }
 
 int toolchain_make(void *thing, struct fault *f)

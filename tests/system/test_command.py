@@ -47,6 +47,7 @@ class Run(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stdout, b"out")
         self.assertTrue(done.stderr.startswith(b"err"), done.stderr)
+        self.assertIn(b"ended its program with status 3 (function_exited, 422)", done.stderr)
         done = own.run("run", M, "Add(1)")
         self.assertEqual((done.returncode, done.stdout), (1, b""))
         self.assertIn(b"not enough arguments", done.stderr)
@@ -144,6 +145,23 @@ class Command(unittest.TestCase):
             self.assertRegex(done.stdout, rb"(?m)^warn +cgroups +rlimits stand in")
             apart = rb"ok +uids +each jail" if own.user.apart else rb"warn +uids +all jails share your own uid"
             self.assertRegex(done.stdout, rb"(?m)^" + apart)
+        self.assertEqual(own.run("doctor", "more").returncode, sky.EXIT_USE)
+
+    def test_doctor_before_anything_is_prepared(self):
+        """It says so, makes nothing, and does not say that calls can run."""
+        with tempfile.TemporaryDirectory(dir=sky.work) as top:
+            state = os.path.join(top, "not", "there")
+            config = os.path.join(top, "config.json")
+            with open(config, "w", encoding="utf-8") as file:
+                json.dump({"state_dir": state}, file)
+            for made in (False, True):
+                if made:
+                    os.makedirs(state)
+                done = program("-c", config, "doctor")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertRegex(done.stdout, b"(?m)^warn +prepared +not yet: run sky-island -i")
+                self.assertIn(b"whether calls can run here is tried once it is prepared: 0 failed", done.stdout)
+                self.assertEqual(os.listdir(state) if made else os.listdir(top), [] if made else ["config.json"])
 
 
 class Configuration(unittest.TestCase):

@@ -178,7 +178,7 @@ class Failing(Prepare):
 
     def test_a_proxy_that_has_nothing(self):
         own = go.sky(modules="file:///nonexistent")
-        told = self.fails(own, "prepare toolchain: ", "no such file or directory")
+        told = self.fails(own, "prepare toolchain: %s (go_version): " % fakego.VERSION, "no such file or directory")
         self.assertEqual(os.listdir(os.path.join(own.state, "toolchain")), [])
         self.assertIn("prepare toolchain: failed after", told)
         own.config["modules"]["goproxy"] = go.url
@@ -222,9 +222,10 @@ class Failing(Prepare):
         """Where no user namespace may be made; told before anything is downloaded."""
         own, host = go.sky(), go.asked(host=True)
         own.write_config()
-        script = "read go; exec sh -c 'echo 0 >/proc/sys/user/max_user_namespaces && exec \"$0\" -c \"$1\" -i' \"$0\" \"$1\""
-        process = subprocess.Popen(["unshare", "--user", "sh", "-c", script, sky.binary, own.config_path], stdin=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True, env=own.environment)
+        script = ("echo 0 >/proc/sys/user/max_user_namespaces || exit\n"
+                  '"$0" -c "$1" -i; code=$?; "$0" -c "$1" doctor >&2; echo "doctor $?" >&2; exit $code')
+        process = subprocess.Popen(["unshare", "--user", "sh", "-c", 'read go; exec sh -c "$2" "$0" "$1"', sky.binary, own.config_path, script],
+                                   stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=own.environment)
         sky.until(lambda: os.readlink("/proc/%d/ns/user" % process.pid) != os.readlink("/proc/self/ns/user"), what="its namespace")
         for name in ("uid_map", "gid_map"):
             with open("/proc/%d/%s" % (process.pid, name), "w", encoding="utf-8") as file:
@@ -233,6 +234,9 @@ class Failing(Prepare):
         self.assertEqual(process.returncode, 1, told)
         self.assertIn("prepare jails: this host makes no jails: ", told)
         self.assertIn("sky-island doctor", told)
+        self.assertRegex(told, r"(?m)^fail +namespaces ")
+        self.assertIn("\ncalls cannot run here: 1 failed", told)
+        self.assertIn("\ndoctor 1\n", told)
         self.assertEqual(go.asked(host=True), host)
         self.prepared(own)
 

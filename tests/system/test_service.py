@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,7 +22,12 @@ EXPECTED = {
     "usr/local/lib/systemd/system/sky-island.service",
     "usr/local/share/man/man8/sky-island.8",
     *("usr/local/share/doc/sky-island/" + name for name in ("CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md")),
+    "usr/local/share/doc/sky-island/contrib/grafana/sky-island.json",
     *("usr/local/share/doc/sky-island/docs/" + name for name in os.listdir(os.path.join(TOP, "docs"))),
+    *("usr/local/share/doc/sky-island/clients/" + name for name in (
+        "README.md", "c/README.md", "c/sky_island.c", "c/sky_island.h", "go/README.md", "go/admin.go", "go/go.mod", "go/problem.go",
+        "go/send.go", "go/skyisland.go", "python/README.md", "python/pyproject.toml", "python/sky_island/__init__.py",
+        "python/sky_island/py.typed")),
 }
 LIBRARY = {"libsky-island.so", "libsky-island.so.0", "libsky-island.so.0.1.0", "pkgconfig/sky-island.pc"}
 
@@ -70,6 +76,17 @@ class Install(unittest.TestCase):
         with open(self.path("lib/systemd/system/sky-island.service"), encoding="utf-8") as file:
             self.assertIn("ExecStart=/usr/local/bin/sky-island -c /usr/local/etc/sky-island/config.json\n", file.read())
 
+    def test_1_links_of_what_you_read(self):
+        """Each leads to a file that is there as well."""
+        for root, _, names in os.walk(self.path("share/doc/sky-island")):
+            for name in names:
+                if not name.endswith(".md"):
+                    continue
+                with open(os.path.join(root, name), encoding="utf-8") as file:
+                    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", file.read())
+                for link in links:
+                    self.assertTrue(os.path.exists(os.path.join(root, link)), "%s: %s" % (name, link))
+
     def test_2_the_sample_is_a_configuration(self):
         with open(self.path("etc/sky-island/config.json.sample"), encoding="utf-8") as file:
             sample = json.load(file)
@@ -109,6 +126,28 @@ class Install(unittest.TestCase):
         self.assertEqual(sorted(name for name in os.listdir(os.path.join(self.root, "usr/local"))), ["lib"])
         again = subprocess.run(["make", "-C", TOP, "uninstall", "DESTDIR=" + self.root], capture_output=True, text=True, check=False)
         self.assertIn("nothing was installed", again.stderr)
+
+
+@unittest.skipIf(os.getuid() != 0, "root's")
+class ByRoot(unittest.TestCase):
+    """`sudo make install` in the checkout of another, whose next build has to write where this one did."""
+
+    def test_what_is_built_stays_the_owners(self):
+        top = tempfile.mkdtemp(prefix="checkout-", dir=sky.work)
+        self.addCleanup(shutil.rmtree, top)
+        shutil.copy(os.path.join(TOP, "dev"), top)
+        os.makedirs(os.path.join(top, "tools"))
+        os.makedirs(os.path.join(top, "build", "state"))
+        for name, text in (("tools/packages", ""), ("meson", "mkdir -p build/meson; touch build/meson/build.ninja"),
+                           ("ninja", "touch build/meson/.ninja_log build/meson/sky-island")):
+            with open(os.path.join(top, name), "w", encoding="utf-8") as file:
+                file.write("#!/bin/sh\n%s\n" % text)
+            os.chmod(file.name, 0o755)
+        os.chown(os.path.join(top, "build"), 65534, 65534)
+        tool(os.path.join(top, "dev"), "build", env={**os.environ, "PATH": top + ":" + os.environ["PATH"]})
+        made = {path: os.lstat(os.path.join(top, "build", path)).st_uid for path in ("meson", "meson/.ninja_log", "ninja.log", "sky-island")}
+        self.assertEqual(set(made.values()), {65534}, made)
+        self.assertEqual(os.stat(os.path.join(top, "build", "state")).st_uid, 0)
 
 
 class Told(unittest.TestCase):

@@ -72,7 +72,7 @@ func newGit(request *gitRequest, work string) (*gitCommand, error) {
 	g.environment = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "TMPDIR=" + os.TempDir(), "LC_ALL=C",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1",
-		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "GIT_PROTOCOL_FROM_USER=0",
+		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "GIT_PROTOCOL_FROM_USER=0",
 	}
 	g.options = append(g.options, gitOptions...)
 	g.options = append(g.options, "protocol."+request.Scheme+".allow=always")

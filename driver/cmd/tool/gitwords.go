@@ -142,5 +142,5 @@ func (g *gitCommand) garbled(words string) *problem {
 
 func (g *gitCommand) unreachable(words string) *problem {
 	return fail("source_unreachable", faultUpstream,
-		"%s could not be reached (a host with private addresses needs \"private\": true in git.hosts). %s", g.request.URL, words)
+		"%s could not be reached (a host with private addresses needs \"private\": true in git.hosts, one with an unusual port its HOST:PORT there). %s", g.request.URL, words)
 }
