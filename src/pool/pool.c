@@ -91,7 +91,7 @@ void pool_on_result(struct pool_run *run, struct pool_result *result)
 	/* Behind the answer: what the next call will need. A program that never gets ready is not
 	 * tried again unasked. */
 	if (!result->in_init && result->outcome != POOL_FAULT)
-		spares_refill(run->pool, run->program);
+		spares_soon(run->pool, run->program);
 	call_free(call);
 }
 
