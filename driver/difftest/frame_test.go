@@ -55,8 +55,7 @@ func TestTyped(t *testing.T) {
 		{"Nosuch", `[]`, "E", `the package has no plain function "Nosuch"`},
 		{"Apply", `[]`, "E", `the package has no plain function "Apply"`},
 	} {
-		deadline := time.Now().Add(time.Hour).UnixNano()
-		got := drive(t, p.artifact, asTyped, deadline, c.name, []byte(c.arguments))
+		got := drive(t, p.artifact, asTyped, time.Hour, c.name, []byte(c.arguments))
 		text := got.stdout
 		if got.frame == 'E' {
 			text = got.payload

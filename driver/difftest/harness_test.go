@@ -293,7 +293,7 @@ const (
 )
 
 // drive starts an artifact and gives it one call.
-func drive(t *testing.T, program string, flags byte, deadline int64, name string, rest []byte) answer {
+func drive(t *testing.T, program string, flags byte, timeout time.Duration, name string, rest []byte) answer {
 	t.Helper()
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -313,7 +313,7 @@ func drive(t *testing.T, program string, flags byte, deadline int64, name string
 	var a answer
 	if kind, _ := readFrame(ours); kind == 'R' {
 		call := []byte{'C', flags}
-		call = binary.LittleEndian.AppendUint64(call, uint64(deadline))
+		call = binary.LittleEndian.AppendUint64(call, uint64(timeout))
 		call = binary.LittleEndian.AppendUint16(call, uint16(len(name)))
 		call = append(append(call, name...), rest...)
 		frame := binary.LittleEndian.AppendUint32(nil, uint32(len(call)))

@@ -24,10 +24,10 @@ const (
 
 // request is a CALL frame.
 type request struct {
-	flags    byte
-	deadline int64
-	name     string
-	rest     []byte
+	flags   byte
+	timeout int64 // nanoseconds
+	name    string
+	rest    []byte
 }
 
 func (c request) json() bool  { return c.flags&flagJSON != 0 }
@@ -104,7 +104,7 @@ func decodeCall(frame []byte) request {
 	if r.u8() != frameCall {
 		syscall.Exit(1)
 	}
-	c := request{flags: r.u8(), deadline: int64(r.u64())}
+	c := request{flags: r.u8(), timeout: int64(r.u64())}
 	c.name = r.text(int(r.u16()))
 	c.rest = r.rest
 	if r.short {

@@ -3,7 +3,7 @@
 //
 // Theory of operation. The generated main has a table of the package's functions and types and gives
 // it to Main. Nothing happens before READY that a call does not need: start to READY is what a cold
-// call waits for. Main then waits in read(2) for a CALL frame, builds the arguments, calls on the main
+// call waits for. Main then waits in read(2) for a CALL frame, which may be there already, builds the arguments, calls on the main
 // goroutine and prints the results as fmt.Print does. It starts no goroutine and touches neither the
 // poller nor signals, so that the runtime still finds deadlocks; it looks up no method by name, so that
 // the linker can still drop what no one uses. When Main returns, main returns, and the program ends
@@ -44,6 +44,7 @@ type Type struct {
 func Main(table *Table) {
 	limitStack()
 	ready()
+	table.warm()
 	c := receive()
 	f, ok := table.function(c.name)
 	if !ok {
@@ -69,7 +70,7 @@ func Main(table *Table) {
 // arguments builds what the call passes; it has answered already where that cannot be done.
 func (t *Table) arguments(f reflect.Value, c request) ([]reflect.Value, bool) {
 	if c.typed() {
-		arguments, why := typedArguments(c.name, f.Type(), c.rest, c.deadline)
+		arguments, why := typedArguments(c.name, f.Type(), c.rest, c.timeout)
 		if why != "" {
 			answer(frameRefused, why)
 		}

@@ -15,14 +15,14 @@ import (
 // fit is said in words for the caller; there is no Go text to compile.
 
 // typedArguments decodes a JSON array; why is empty on success.
-func typedArguments(name string, f reflect.Type, rest []byte, deadline int64) (arguments []reflect.Value, why string) {
+func typedArguments(name string, f reflect.Type, rest []byte, timeout int64) (arguments []reflect.Value, why string) {
 	var given []json.RawMessage
 	if err := json.Unmarshal(rest, &given); err != nil {
 		return nil, "the arguments are not a JSON array: " + reason(err)
 	}
 	arguments = make([]reflect.Value, 0, f.NumIn())
 	if f.NumIn() > 0 && f.In(0) == reflect.TypeFor[context.Context]() {
-		arguments = append(arguments, reflect.ValueOf(until(deadline)))
+		arguments = append(arguments, reflect.ValueOf(within(timeout)))
 	}
 	own := len(arguments)
 	fixed := f.NumIn()
@@ -99,13 +99,13 @@ func reason(err error) string {
 	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
-// until is the context that ends at the deadline, in nanoseconds since 1970; 0 is none. It is never
-// cancelled: the program ends with the call.
-func until(deadline int64) context.Context {
-	if deadline == 0 {
+// within is the context that ends after so many nanoseconds; 0 is none. It is never cancelled: the
+// program ends with the call.
+func within(timeout int64) context.Context {
+	if timeout == 0 {
 		return context.Background()
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, deadline))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(timeout))
 	_ = cancel
 	return ctx
 }

@@ -30,21 +30,15 @@ void frame_next(struct buf *in)
 	buf_consume(in, 4 + (size_t)u32_at(in->data));
 }
 
-void frame_put_call(struct buf *out, unsigned flags, int64_t deadline_ns, const char *name,
+void frame_put_call(struct buf *out, unsigned flags, int64_t timeout_ns, const char *name,
 	const struct buf *rest)
 {
 	size_t name_len = strlen(name);
 	buf_put_u32(out, (uint32_t)(1 + 1 + 8 + 2 + name_len + rest->len));
 	buf_putc(out, FRAME_CALL);
 	buf_putc(out, (char)flags);
-	buf_put_u64(out, (uint64_t)deadline_ns);
+	buf_put_u64(out, (uint64_t)timeout_ns);
 	buf_put_u16(out, (uint16_t)name_len);
 	buf_append(out, name, name_len);
 	buf_append(out, rest->data, rest->len);
-}
-
-void frame_set_deadline(struct buf *out, int64_t deadline_ns)
-{
-	for (unsigned i = 0; i < 8; i++)
-		out->data[6 + i] = (char)((uint64_t)deadline_ns >> 8 * i);
 }

@@ -8,9 +8,10 @@
  *
  *   READY    = 'R'                                        driver → server
  *              after package initialisation
- *   CALL     = 'C' flags:u8 deadline:i64 name:str16 rest  server → driver
- *              deadline: CLOCK_REALTIME in nanoseconds by which the call must be done
- *                        (context.Context), 0 none
+ *   CALL     = 'C' flags:u8 timeout:i64 name:str16 rest   server → driver
+ *              may come before READY; it is read behind it
+ *              timeout:  nanoseconds that the call may take once it is read (context.Context's
+ *                        deadline), 0 none
  *              name:     the function, or "" in an artifact made for one expression
  *              flags:    CALL_JSON   results are wanted as JSON, not printed
  *                        CALL_TYPED  rest is a JSON array of arguments; otherwise count:u16 node*
@@ -70,8 +71,5 @@ int frame_peek(const struct buf *in, enum frame_type *type, const char **payload
 void frame_next(struct buf *in);
 
 /* Appends a CALL frame. `rest` as above. */
-void frame_put_call(struct buf *out, unsigned flags, int64_t deadline_ns, const char *name,
+void frame_put_call(struct buf *out, unsigned flags, int64_t timeout_ns, const char *name,
 	const struct buf *rest);
-
-/* Sets the deadline of the CALL frame at the start of `out`. */
-void frame_set_deadline(struct buf *out, int64_t deadline_ns);

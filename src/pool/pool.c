@@ -57,11 +57,14 @@ void pool_on_ready(struct pool_run *run)
 	start_over(pool, run);
 	if (run->address != 0)
 		lease_confirm(pool->limits.leases, run->address);
-	if (run->call == NULL && run->program != NULL && run->spare &&
-		(run->call = queue_find(pool, run->program)) != NULL)
-		spares_leave(pool, run);
+	struct pool_call *call = run->call == NULL && run->program != NULL && run->spare
+					 ? queue_find(pool, run->program)
+					 : NULL;
 	if (run->call != NULL) {
-		run_call(run, run->call);
+		run_begin(run);
+	} else if (call != NULL) {
+		spares_leave(pool, run);
+		run_give(run, call);
 	} else if (run->program == NULL || pool->ending) {
 		run->state = RUN_ENDING;
 		run_kill(run, POOL_JAIL_KILLED);
@@ -91,7 +94,7 @@ void pool_on_result(struct pool_run *run, struct pool_result *result)
 	/* Behind the answer: what the next call will need. A program that never gets ready is not
 	 * tried again unasked. */
 	if (!result->in_init && result->outcome != POOL_FAULT)
-		spares_refill(run->pool, run->program);
+		spares_soon(run->pool, run->program);
 	call_free(call);
 }
 
@@ -177,8 +180,7 @@ bool pool_on_taken(struct pool_run *run, enum jailer_taken taken)
 	if (next == NULL)
 		return false;
 	run->call = NULL;
-	next->call = call;
-	call->run = next;
+	run_give(next, call);
 	return true;
 }
 
@@ -238,15 +240,14 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 		free(call);
 		return NULL;
 	}
-	frame_put_call(&call->frame, request->flags, 0, request->name, request->rest);
+	frame_put_call(&call->frame, request->flags, (int64_t)(pool->limits.exec_ms * 1000000U),
+		request->name, request->rest);
 	pool->running++;
 	if (call->run == NULL) {
 		queue_add(pool, call);
 		return call;
 	}
-	call->run->call = call;
-	if (call->waited)
-		run_call(call->run, call);
+	run_give(call->run, call);
 	return call;
 }
 

@@ -23,7 +23,7 @@ struct pool {
 	unsigned waiting, spares;         /* how many wait; and with those that will */
 	uint64_t waiting_bytes;
 	struct pool_program *wanting; /* programs whose turn it is not yet to start one */
-	uv_timer_t idle;
+	uv_timer_t idle, soon;
 };
 
 /* ---- pool.c ---- */
@@ -72,5 +72,7 @@ struct pool_run *spares_starting(struct pool *pool, const struct pool_program *p
 void spares_refill(struct pool *pool, struct pool_program *program);
 /* The same for all that wait for their turn. */
 void spares_serve(struct pool *pool);
+/* Likewise, a little later: what was just answered goes first. */
+void spares_soon(struct pool *pool, struct pool_program *program);
 /* The program wants none any more. */
 void spares_unwant(struct pool *pool, struct pool_program *program);

@@ -257,16 +257,21 @@ static void patience_start(struct pool_run *run, uint64_t ms)
 	(void)uv_timer_start(&run->timer, goes_on, quick, 0);
 }
 
-void run_call(struct pool_run *run, struct pool_call *call)
+void run_begin(struct pool_run *run)
+{
+	run->call->called_ns = clock_mono_ns();
+	run->state = RUN_CALLED;
+	patience_start(run, pool_limits_of(run->pool)->exec_ms);
+}
+
+void run_give(struct pool_run *run, struct pool_call *call)
 {
 	run->call = call;
 	call->run = run;
-	call->called_ns = clock_mono_ns();
-	run->state = RUN_CALLED;
-	frame_set_deadline(&call->frame,
-		(int64_t)(clock_unix_ns() + pool_limits_of(run->pool)->exec_ms * 1000000U));
+	call->frame_sent = 0;
 	frame_write(run);
-	patience_start(run, pool_limits_of(run->pool)->exec_ms);
+	if (run->state == RUN_WAITING)
+		run_begin(run);
 }
 
 /* ---- its end ---- */

@@ -15,7 +15,7 @@ struct pool_call {
 	struct pool_run *run;         /* NULL while it waits for its turn to start one */
 	struct pool_program *program; /* while it waits */
 	struct pool_call *next;       /* in the pool's queue */
-	struct buf frame;             /* the CALL frame not yet written; from frame_sent on */
+	struct buf frame;             /* CALL; written up to frame_sent */
 	size_t frame_sent;
 	void (*done)(void *ctx, const struct pool_result *result);
 	void *ctx;
@@ -55,8 +55,10 @@ struct pool_run {
 /* Starts a jail with the program, and with an address where one is granted. NULL: f set. */
 struct pool_run *run_start(struct pool *pool, struct pool_program *program,
 	const struct lease_grant *grant, struct fault *f);
-/* Gives a READY run its call. */
-void run_call(struct pool_run *run, struct pool_call *call);
+/* Gives a run its call, which it makes as soon as it is READY. */
+void run_give(struct pool_run *run, struct pool_call *call);
+/* A READY run makes the call that it has. */
+void run_begin(struct pool_run *run);
 /* Kills it; its call, if any, is told `why`. */
 void run_kill(struct pool_run *run, enum pool_outcome why);
 

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { IDLE_CHECK_MS = 1000 };
+enum { IDLE_CHECK_MS = 1000, SOON_MS = 2 };
 
 /* ---- the two lists of waiting runs ---- */
 
@@ -146,8 +146,28 @@ void spares_unwant(struct pool *pool, struct pool_program *program)
 	}
 }
 
+static void soon(uv_timer_t *timer)
+{
+	struct pool *pool = timer->data;
+	starts_serve(pool);
+}
+
+void spares_soon(struct pool *pool, struct pool_program *program)
+{
+	if (program == NULL || !spare_wanted(pool, program))
+		return;
+	if (!program->wanting) {
+		program->wanting = true;
+		program->next_wanting = pool->wanting;
+		pool->wanting = program;
+	}
+	(void)uv_timer_start(&pool->soon, soon, SOON_MS, 0);
+}
+
 void spares_serve(struct pool *pool)
 {
+	if (uv_is_active((uv_handle_t *)&pool->soon) != 0)
+		return;
 	while (pool->wanting != NULL && start_allowed(pool)) {
 		struct pool_program *program = pool->wanting;
 		spares_unwant(pool, program);
@@ -170,4 +190,6 @@ void spares_open(struct pool *pool)
 	pool->idle.data = pool;
 	(void)uv_timer_start(&pool->idle, idle_check, IDLE_CHECK_MS, IDLE_CHECK_MS);
 	uv_unref((uv_handle_t *)&pool->idle);
+	(void)uv_timer_init(pool->loop, &pool->soon);
+	pool->soon.data = pool;
 }

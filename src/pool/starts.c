@@ -87,7 +87,7 @@ void call_start(struct pool *pool, struct pool_call *call)
 		call_fail(call, &f);
 		return;
 	}
-	call->run->call = call;
+	run_give(call->run, call);
 }
 
 static void slow_check(uv_timer_t *timer);
