@@ -21,9 +21,10 @@
 
 /* Indexes into jail_parts.fd. */
 enum {
-	PART_USER, /* the slot's user namespace, which owns the next two */
+	PART_USER, /* the slot's user namespace, which owns the next three */
 	PART_MOUNT,
 	PART_NET,
+	PART_IPC,   /* exec: other jails have a new one each time */
 	PART_ENTER, /* CGROUP_TREES of them */
 	PART_OOM = PART_ENTER + CGROUP_TREES,
 	PART_LISTENER, /* fetch */

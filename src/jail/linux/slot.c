@@ -1,7 +1,7 @@
 /*
  * Theory of operation. A slot is what is dear to make and is made ahead of demand, in a helper
  * process: control groups with limits, and a user namespace owning a mount namespace (root.c) and
- * an empty network namespace. A maker process is cloned into the three new namespaces; the helper
+ * empty network and ipc namespaces. A maker process is cloned into the four new namespaces; the helper
  * maps its one uid, lets it build the root, takes the namespaces by descriptor and ends it. The
  * namespaces live on by those descriptors alone, so that closing them, however that happens,
  * removes everything but the control groups; those are named by slot and found again by looking.
@@ -132,9 +132,12 @@ static int spaces_take(struct making *m, struct fault *f)
 	static const struct {
 		const char *name;
 		int part;
-	} spaces[] = {{"user", PART_USER}, {"mnt", PART_MOUNT}, {"net", PART_NET}};
+	} spaces[] = {
+		{"user", PART_USER}, {"mnt", PART_MOUNT}, {"net", PART_NET}, {"ipc", PART_IPC}};
 	for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
 		char path[64];
+		if (spaces[i].part == PART_IPC && !jail_runs_call(m->kind))
+			continue;
 		(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)m->maker, spaces[i].name);
 		m->parts->fd[spaces[i].part] = open(path, O_RDONLY | O_CLOEXEC);
 		if (m->parts->fd[spaces[i].part] < 0)
@@ -150,15 +153,15 @@ static int spaces_up(void *thing, struct fault *f)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "socketpair");
 	m->talk = pair[0];
-	m->maker = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | SIGCHLD,
-		NULL, NULL, NULL, 0);
+	const int spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC;
+	m->maker = (pid_t)syscall(SYS_clone, spaces | SIGCHLD, NULL, NULL, NULL, 0);
 	if (m->maker == 0)
 		maker_run(m, pair[1]);
 	int error = errno;
 	(void)close(pair[1]);
 	if (m->maker < 0)
-		return fault_set(
-			f, FAULT_PLATFORM, error, "clone with new user, mount and net namespaces");
+		return fault_set(f, FAULT_PLATFORM, error,
+			"clone with new user, mount, net and ipc namespaces");
 	if (map_write(m, "uid_map") < 0 || map_write(m, "gid_map") < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "map the jail's uid");
 	if (spaces_take(m, f) < 0)

@@ -1,6 +1,6 @@
 /*
  * Theory of operation. Starting a jail must cost next to nothing, so the stub is a plain fork of
- * the small jailer into new pid, ipc, uts and cgroup namespaces; it enters the slot's other
+ * the small jailer into new pid, uts and cgroup namespaces; it enters the slot's other
  * namespaces and control groups, gives up what it is, vforks the program (pid 2) and waits. Being
  * pid 1 it is immune to signals from inside, reaps orphans, and its end takes everything else with
  * it. It reports what became of the program in memory shared with the jailer, which no program of
@@ -92,6 +92,7 @@ static void spaces_enter(const struct starting *s)
 		const char *name;
 	} order[] = {{PART_MOUNT, CLONE_NEWNS, "mount namespace"},
 		{PART_NET, CLONE_NEWNET, "net namespace"},
+		{PART_IPC, CLONE_NEWIPC, "ipc namespace"},
 		{PART_USER, CLONE_NEWUSER, "user namespace"}};
 	if (cgroup_enter(&linux_cgroups, &s->parts->fd[PART_ENTER]) < 0)
 		give_up(s->end, "cgroup");
@@ -105,7 +106,8 @@ static void spaces_enter(const struct starting *s)
 		if (order[i].type == CLONE_NEWUSER && proc >= 0 &&
 			move_mount(proc, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 			give_up(s->end, "proc");
-		if (setns(s->parts->fd[order[i].part], order[i].type) < 0)
+		if (s->parts->fd[order[i].part] >= 0 &&
+			setns(s->parts->fd[order[i].part], order[i].type) < 0)
 			give_up(s->end, order[i].name);
 	}
 }
@@ -286,11 +288,13 @@ pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kin
 		.end = end,
 		.shares = jail_runs_call(kind) && !plan->proc && fds_are_low(fds)};
 	struct clone_args args = {
-		.flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
+		.flags = CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWCGROUP,
 		.exit_signal = SIGCHLD,
 	};
 	if (s.shares)
 		args.flags |= CLONE_FILES;
+	if (parts->fd[PART_IPC] < 0)
+		args.flags |= CLONE_NEWIPC;
 	if (linux_cgroups.version == 2) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (unsigned)parts->fd[PART_ENTER];
