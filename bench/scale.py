@@ -15,9 +15,9 @@ import struct
 import subprocess
 import time
 
-from island import Island, Process, name_of, processes_below
+from island import TICK, Island, Process, name_of, processes_below
 from subject import STRINGS, lines_write
-from world import Unavailable, median
+from world import Unavailable, cpu_ticks, median
 
 WAITING = 1000
 # A program each; what is called does next to nothing. A burst is of 8 of them with 126 calls each: as many of its jails
@@ -83,7 +83,7 @@ def waiting_grow(island, wanted, seconds):
     seen = [(0.0, metric(island, "sky_jails_waiting"))]
     changed = begin
     while seen[-1][1] < wanted and time.monotonic() - begin < seconds and time.monotonic() - changed < 0.5:
-        time.sleep(0.02)
+        time.sleep(0.05)
         seen.append((time.monotonic() - begin, metric(island, "sky_jails_waiting")))
         if seen[-1][1] != seen[-2][1]:
             changed = time.monotonic()
@@ -94,6 +94,17 @@ def made_seconds(seen):
     """What a thousand took, by what was made while we looked; None where that was too little to tell."""
     made, took = seen[-1][1] - seen[0][1], seen[-1][0] - seen[0][0]
     return took / made * WAITING if made >= WAITING / 4 else None
+
+
+def cpu_per_jail(island, before, seen):
+    """Milliseconds of cpu time that a jail took to make, by process, and how much of the machine others had."""
+    (idle, every), parts = cpu_ticks(), island.cpu_s()
+    (idle_before, every_before), parts_before = before
+    made = max(1, seen[-1][1] - seen[0][1])
+    ours = {role: (parts[role] - parts_before[role]) * 1000 / made for role in parts}
+    all_s = (every - every_before) / TICK
+    return {**ours, "idle": (idle - idle_before) / TICK / all_s, "others": 1 - (idle - idle_before) / TICK / all_s -
+            sum(ours.values()) * made / 1000 / all_s}
 
 
 def waiting_jails(bench):
@@ -114,14 +125,16 @@ def waiting_jails(bench):
         for burst in bursts:
             calls = bench.helpers.load(island.port, burst, BURST * GROUP, count=BURST * GROUP)
             needed += 1
+            before_cpu = cpu_ticks(), island.cpu_s()
             seen = waiting_grow(island, WAITING, 15)
-            took = took or made_seconds(seen)
+            if took is None:
+                took, cpu = made_seconds(seen), cpu_per_jail(island, before_cpu, seen)
             if seen[-1][1] >= WAITING:
                 break
         island.settle()
         after = hits(bench, island, one, bench.plan.seconds)
         idle_after = bench.helpers.load(island.port, bench.health, 1, seconds=0.3, pause_ms=bench.pause_ms)
-        return {"waiting": metric(island, "sky_jails_waiting"), "few": few, "bursts": needed, "made_s": took, "seen": seen,
+        return {"waiting": metric(island, "sky_jails_waiting"), "few": few, "bursts": needed, "made_s": took, "made_cpu": cpu, "seen": seen,
                 "burst_statuses": calls["statuses"], "hit_p50_few": before, "hit_p50_many": after,
                 "hit_ratio": after / before, "health_p50_few": idle_before["ms"]["health"]["p50"],
                 "health_p50_many": idle_after["ms"]["health"]["p50"], "server_rss_mib": island.rss_mib()}
