@@ -1,5 +1,7 @@
 #include "cli/bench_histogram.h"
 
+#include <stdbool.h>
+
 static unsigned bucket_of(uint64_t ns)
 {
 	if (ns < 2 * BENCH_HALF)
@@ -50,4 +52,44 @@ uint64_t bench_histogram_between(const struct bench_histogram *h, uint64_t from,
 		count += lower >= from && lower < below ? h->counts[i] : 0;
 	}
 	return count;
+}
+
+/* ---- rows ---- */
+
+enum { ROWS_WANTED = 16 };
+
+static uint64_t step_after(uint64_t at, const uint64_t *steps, unsigned count)
+{
+	for (uint64_t decade = 1000;; decade *= 10) {
+		for (unsigned i = 0; i < count; i++) {
+			if (steps[i] * decade / 10 > at)
+				return steps[i] * decade / 10;
+		}
+	}
+}
+
+/* False: that makes more than `most`. */
+static bool rows_cut(struct bench_rows *rows, const struct bench_histogram *h,
+	const uint64_t *steps, unsigned count, unsigned most)
+{
+	uint64_t from = 0;
+	for (uint64_t next; (next = step_after(from, steps, count)) <= h->min_ns;)
+		from = next;
+	rows->count = 0;
+	rows->from[0] = from;
+	while (rows->from[rows->count] <= h->max_ns && rows->count < most) {
+		rows->from[rows->count + 1] = step_after(rows->from[rows->count], steps, count);
+		rows->count++;
+	}
+	return rows->from[rows->count] > h->max_ns;
+}
+
+void bench_rows_make(struct bench_rows *rows, const struct bench_histogram *h)
+{
+	static const uint64_t fine[] = {10, 12, 15, 18, 22, 27, 33, 39, 47, 56, 68, 82};
+	static const uint64_t middle[] = {10, 15, 20, 30, 50, 70};
+	static const uint64_t coarse[] = {10, 20, 50};
+	if (!rows_cut(rows, h, fine, 12, ROWS_WANTED) && !rows_cut(rows, h, middle, 6, ROWS_WANTED))
+		(void)rows_cut(rows, h, coarse, 3, BENCH_ROWS);
+	rows->from[0] = 0; /* the least one's bucket may begin a little before the row */
 }

@@ -21,3 +21,13 @@ void bench_histogram_add(struct bench_histogram *h, uint64_t ns);
 uint64_t bench_histogram_quantile(const struct bench_histogram *h, unsigned thousandths);
 /* How many are from `from` on and below `below`, by the lower ends of their buckets. */
 uint64_t bench_histogram_between(const struct bench_histogram *h, uint64_t from, uint64_t below);
+
+/* How it is shown: row i is of durations from from[i] on and below from[i + 1]. The steps are 1, 2
+ * and 5 of each decade, or finer where that makes few rows. */
+enum { BENCH_ROWS = 32 };
+struct bench_rows {
+	uint64_t from[BENCH_ROWS + 1];
+	unsigned count;
+};
+/* All that was counted is in some row. */
+void bench_rows_make(struct bench_rows *rows, const struct bench_histogram *h);

@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { ROWS_WANTED = 16, ROWS_MAX = 32, BAR_MAX = 50 };
+enum { BAR_MAX = 50 };
 
 static double ms(uint64_t ns)
 {
@@ -22,48 +22,6 @@ static double ms(uint64_t ns)
 static double rate_of(const struct bench_result *r)
 {
 	return r->elapsed_ns > 0 ? (double)r->whole.count * 1e9 / (double)r->elapsed_ns : 0;
-}
-
-/* ---- the histogram's rows: 1, 2 and 5 of each decade, or finer where that makes few ---- */
-
-struct rows {
-	uint64_t from[ROWS_MAX + 1]; /* row i: from[i] to from[i + 1] */
-	unsigned count;
-};
-
-static uint64_t step_after(uint64_t at, const uint64_t *steps, unsigned count)
-{
-	for (uint64_t decade = 1000;; decade *= 10) {
-		for (unsigned i = 0; i < count; i++) {
-			if (steps[i] * decade / 10 > at)
-				return steps[i] * decade / 10;
-		}
-	}
-}
-
-/* False: that makes more than `most`. */
-static bool rows_cut(struct rows *rows, const struct bench_histogram *h, const uint64_t *steps,
-	unsigned count, unsigned most)
-{
-	uint64_t from = 0;
-	for (uint64_t next; (next = step_after(from, steps, count)) <= h->min_ns;)
-		from = next;
-	rows->count = 0;
-	rows->from[0] = from;
-	while (rows->from[rows->count] <= h->max_ns && rows->count < most) {
-		rows->from[rows->count + 1] = step_after(rows->from[rows->count], steps, count);
-		rows->count++;
-	}
-	return rows->from[rows->count] > h->max_ns;
-}
-
-static void rows_make(struct rows *rows, const struct bench_histogram *h)
-{
-	static const uint64_t fine[] = {10, 12, 15, 18, 22, 27, 33, 39, 47, 56, 68, 82};
-	static const uint64_t middle[] = {10, 15, 20, 30, 50, 70};
-	static const uint64_t coarse[] = {10, 20, 50};
-	if (!rows_cut(rows, h, fine, 12, ROWS_WANTED) && !rows_cut(rows, h, middle, 6, ROWS_WANTED))
-		(void)rows_cut(rows, h, coarse, 3, ROWS_MAX);
 }
 
 /* ---- for people ---- */
@@ -96,12 +54,12 @@ static void bar_put(uint64_t eighths, bool blocks)
 
 static void histogram_put(const struct bench_histogram *h)
 {
-	struct rows rows;
-	uint64_t counts[ROWS_MAX];
+	struct bench_rows rows;
+	uint64_t counts[BENCH_ROWS];
 	uint64_t most = 1;
 	const bool blocks = blocks_shown();
 	const unsigned room = bar_room();
-	rows_make(&rows, h);
+	bench_rows_make(&rows, h);
 	for (unsigned i = 0; i < rows.count; i++) {
 		counts[i] = bench_histogram_between(h, rows.from[i], rows.from[i + 1]);
 		most = counts[i] > most ? counts[i] : most;
@@ -178,11 +136,11 @@ static json_t *summary(const struct bench_histogram *h)
 
 static json_t *histogram_json(const struct bench_histogram *h)
 {
-	struct rows rows;
+	struct bench_rows rows;
 	json_t *list = json_array();
 	if (h->count == 0)
 		return list;
-	rows_make(&rows, h);
+	bench_rows_make(&rows, h);
 	for (unsigned i = 0; i < rows.count; i++) {
 		const uint64_t count = bench_histogram_between(h, rows.from[i], rows.from[i + 1]);
 		(void)json_array_append_new(

@@ -70,6 +70,29 @@ static void ranges_share_nothing(void **state)
 	assert_int_equal(sum, 10000);
 }
 
+/* Between 1 ns and 18 minutes, few and many, near and far apart. */
+static void every_one_is_in_a_row(void **state)
+{
+	(void)state;
+	uint64_t x = 1;
+	for (unsigned turn = 0; turn < 3000; turn++) {
+		struct bench_rows rows;
+		uint64_t sum = 0;
+		memset(&h, 0, sizeof(h));
+		for (unsigned i = 0; i <= turn % 7; i++) {
+			x = x * 6364136223846793005U + 1442695040888963407U;
+			bench_histogram_add(&h, (x >> 24) >> (x % 40));
+		}
+		bench_rows_make(&rows, &h);
+		assert_in_range(rows.count, 1, BENCH_ROWS);
+		for (unsigned i = 0; i < rows.count; i++) {
+			assert_true(rows.from[i] < rows.from[i + 1]);
+			sum += bench_histogram_between(&h, rows.from[i], rows.from[i + 1]);
+		}
+		assert_int_equal(sum, h.count);
+	}
+}
+
 static void failures_are_told_apart(void **state)
 {
 	(void)state;
@@ -131,6 +154,7 @@ int main(void)
 		cmocka_unit_test_setup(nothing_has_none, forget),
 		cmocka_unit_test_setup(percentiles_are_near, forget),
 		cmocka_unit_test_setup(ranges_share_nothing, forget),
+		cmocka_unit_test(every_one_is_in_a_row),
 		cmocka_unit_test(failures_are_told_apart),
 		cmocka_unit_test(a_server_is_an_address),
 	};
