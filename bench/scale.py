@@ -134,7 +134,7 @@ def waiting_jails(bench):
         island.settle()
         after = hits(bench, island, one, bench.plan.seconds)
         idle_after = bench.helpers.load(island.port, bench.health, 1, seconds=0.3, pause_ms=bench.pause_ms)
-        return {"waiting": most, "waiting_afterwards": metric(island, "sky_jails_waiting"), "few": few, "bursts": needed, "made_s": took, "made_cpu": cpu, "seen": seen,
+        return {"waiting": most, "waiting_behind_the_hits": metric(island, "sky_jails_waiting"), "few": few, "bursts": needed, "made_s": took, "made_cpu": cpu, "seen": seen,
                 "burst_statuses": calls["statuses"], "hit_p50_few": before, "hit_p50_many": after,
                 "hit_ratio": after / before, "health_p50_few": idle_before["ms"]["health"]["p50"],
                 "health_p50_many": idle_after["ms"]["health"]["p50"], "server_rss_mib": island.rss_mib()}
