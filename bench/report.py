@@ -127,7 +127,7 @@ def more_asked(raw):
         found["cached_artifacts_flat"] = (
             start["first_answer_s"] <= START_S,
             f"start to first answer {start['first_answer_s']:.2f} s (<= {START_S:g}), with 10 "
-            f"{known['start_few']['first_answer_s']:.2f}")
+            f"{known['start_few']['first_answer_s']:.2f}; the server's cpu time of that {start['server_cpu_s']:.2f}")
     growth = memory["server_rss_mib_end"] - memory["server_rss_mib_thousandth_call"]
     requests = memory["requests_at_end"]
     found["server_rss_mib"] = (

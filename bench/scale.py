@@ -115,8 +115,8 @@ def waiting_jails(bench):
         for body in bodies:
             island.post(body)
         one = lines_write(island.work / "one.requests", bodies[:1])
-        bursts = [lines_write(island.work / f"burst{i}.requests", [body for body in bodies[i:i + GROUP] for _ in range(BURST)])
-                  for i in range(0, len(bodies), GROUP)]
+        groups = [[body for body in bodies[i:i + GROUP] for _ in range(BURST)] for i in range(0, len(bodies), GROUP)]
+        bursts = [lines_write(island.work / f"burst{i}.requests", group) for i, group in enumerate(groups)]
         few = metric(island, "sky_jails_waiting")
         before = hits(bench, island, one, bench.plan.seconds)
         idle_before = bench.helpers.load(island.port, bench.health, 1, seconds=0.3, pause_ms=bench.pause_ms)
@@ -134,7 +134,8 @@ def waiting_jails(bench):
         island.settle()
         after = hits(bench, island, one, bench.plan.seconds)
         idle_after = bench.helpers.load(island.port, bench.health, 1, seconds=0.3, pause_ms=bench.pause_ms)
-        return {"waiting": most, "waiting_behind_the_hits": metric(island, "sky_jails_waiting"), "few": few, "bursts": needed, "made_s": took, "made_cpu": cpu, "seen": seen,
+        return {"waiting": most, "waiting_behind_the_hits": metric(island, "sky_jails_waiting"), "few": few,
+                "bursts": needed, "made_s": took, "made_cpu": cpu, "seen": seen,
                 "burst_statuses": calls["statuses"], "hit_p50_few": before, "hit_p50_many": after,
                 "hit_ratio": after / before, "health_p50_few": idle_before["ms"]["health"]["p50"],
                 "health_p50_many": idle_after["ms"]["health"]["p50"], "server_rss_mib": island.rss_mib()}
@@ -202,6 +203,6 @@ def known_programs(bench):
                 pair[island] = hits(bench, island, requests, 0.7 * bench.plan.seconds)
             turns.append((pair[few], pair[many]))
         ratios = [b / a for a, b in turns]
-        return {"ratio": median(ratios), "min": min(ratios), "max": max(ratios), "few_p50": median([a for a, _ in turns]),
-                "many_p50": median([b for _, b in turns]), "start_few": starts[0], "start_many": starts[1],
+        return {"ratio": median(ratios), "min": min(ratios), "max": max(ratios),
+                "few_p50": median([a for a, _ in turns]), "many_p50": median([b for _, b in turns]), "start_few": starts[0], "start_many": starts[1],
                 "server_rss_few_mib": few.rss_mib(), "server_rss_many_mib": many.rss_mib()}
