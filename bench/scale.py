@@ -204,5 +204,6 @@ def known_programs(bench):
             turns.append((pair[few], pair[many]))
         ratios = [b / a for a, b in turns]
         return {"ratio": median(ratios), "min": min(ratios), "max": max(ratios),
-                "few_p50": median([a for a, _ in turns]), "many_p50": median([b for _, b in turns]), "start_few": starts[0], "start_many": starts[1],
+                "few_p50": median([a for a, _ in turns]), "many_p50": median([b for _, b in turns]),
+                "start_few": starts[0], "start_many": starts[1],
                 "server_rss_few_mib": few.rss_mib(), "server_rss_many_mib": many.rss_mib()}
