@@ -23,6 +23,7 @@ sys.dont_write_bytecode = True  # nothing is left beside the sources
 import builds
 import peers
 import report
+import scale
 import subject as subjects
 from island import Island
 from world import Helpers, Unavailable, cpu_ticks, machine
@@ -41,6 +42,7 @@ class Plan:
         self.packages = 2 if quick else 6
         self.new_arguments = 1000
         self.budget = 50 if quick else 225  # seconds, once the state is prepared
+        self.behind = 20 if quick else 40  # of those, for what comes behind the rounds
         self.begin = time.monotonic()
 
     def start(self):
@@ -71,6 +73,7 @@ class Bench:
                 self.once()
                 self.rounds()
                 self.after()
+            self.scale()
         finally:
             if self.cgi:
                 self.cgi.close()
@@ -89,6 +92,8 @@ class Bench:
         body = [self.subject.body()]
         self.requests = subjects.lines_write(self.work / "call.requests", body, self.expected)
         self.mixed = subjects.lines_write(self.work / "mixed.requests", body, self.expected, health=True)
+        self.health = self.work / "health.requests"
+        self.health.write_text("health\tGET\t/healthcheck\t\tok\n", encoding="utf-8")
         try:
             self.raw["isolation"] = self.island.isolation(self.artifact)
         except (Unavailable, OSError) as e:  # an ordinary user cannot look into jails of other uids
@@ -155,7 +160,7 @@ class Bench:
         parts = self.parts()
         longest = 0.0
         for number in range(self.plan.rounds):
-            if number >= 2 and self.plan.left() < longest:
+            if number >= 2 and self.plan.left() - self.plan.behind < longest:
                 break
             say(f"round {number + 1} of {self.plan.rounds}")
             begin = time.monotonic()
@@ -253,6 +258,14 @@ class Bench:
             self.raw["memory"]["waiting_jail"] = self.island.memory_per_jail(self.artifact)
         except (Unavailable, OSError) as e:
             self.raw["absent"]["memory_per_waiting_jail_mib"] = str(e)
+
+    def scale(self):
+        for key, part in (("waiting_jails_max", scale.waiting_jails), ("cached_artifacts_flat", scale.known_programs)):
+            say(part.__name__.replace("_", " "))
+            try:
+                self.raw[key] = part(self)
+            except (Unavailable, OSError) as e:
+                self.raw["absent"][key] = str(e)
 
 
 def share_waiting(ran):

@@ -48,16 +48,19 @@ def processes_below(top):
 
 
 class Island:
-    def __init__(self, binary, state, work):
+    def __init__(self, binary, state, work, **settings):
         self.binary, self.state, self.work = binary, state, work
         self.config = work / "config.json"
-        self.config.write_text(json.dumps({"state_dir": str(state), "http_port": 0, "metrics": {"statsd": None}}),
-                               encoding="utf-8")
+        self.config.write_text(json.dumps({"state_dir": str(state), "http_port": 0, "metrics": {"statsd": None},
+                                           **settings}), encoding="utf-8")
         self.process = self.port = None
 
-    def __enter__(self):
+    def prepare(self):
         if subprocess.run([self.binary, "-c", self.config, "-i"], check=False).returncode != 0:
             raise SystemExit(f"bench: {self.state} cannot be prepared, or another server holds it")
+
+    def __enter__(self):
+        self.prepare()
         address = self.state / "run" / "address"
         address.unlink(missing_ok=True)
         with open(self.work / "server.log", "wb") as log:

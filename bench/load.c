@@ -34,7 +34,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 256, CLASSES_MAX = 16, STATUS_MAX = 600 };
+enum { CONNECTIONS_MAX = 2048, OF_AN_ADDRESS = 200, CLASSES_MAX = 16, STATUS_MAX = 600 };
 /* A waiting jail is handed out in microseconds; making one takes a thousand and more. */
 static const double waiting_ms = 0.1;
 
@@ -140,14 +140,18 @@ static void requests_read(struct load *l, const char *path)
 
 /* ---- connections ---- */
 
-static int connect_to(unsigned port)
+/* A server takes so many connections from one address only: from 127.0.0.1, 127.0.0.2 … */
+static int connect_to(unsigned port, unsigned number)
 {
+	struct sockaddr_in from = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + number / OF_AN_ADDRESS)};
 	struct sockaddr_in at = {.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0 ||
+		connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		die("connect");
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return fd;
@@ -285,7 +289,7 @@ static void run(struct load *l, struct connection *connections)
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	for (unsigned i = 0; i < l->connections; i++) {
 		struct connection *c = &connections[i];
-		c->fd = connect_to(l->port);
+		c->fd = connect_to(l->port, i);
 		c->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 		watch(l, c->fd, (uint64_t)2 * i);
 		watch(l, c->timer, (uint64_t)2 * i + 1);
@@ -310,7 +314,7 @@ static void step(struct load *l, struct connection *c)
 {
 	struct answer a;
 	char line[64];
-	c->fd = connect_to(l->port);
+	c->fd = connect_to(l->port, 0);
 	l->begin_ns = clock_mono_ns();
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		send_next(l, c);

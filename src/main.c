@@ -34,7 +34,8 @@
 static const struct {
 	const char *name;
 	int (*run)(const struct cli *cli);
-} commands[] = {{"run", cli_run}, {"doctor", cli_doctor}, {"destroy", cli_destroy}};
+} commands[] = {
+	{"run", cli_run}, {"bench", cli_bench}, {"doctor", cli_doctor}, {"destroy", cli_destroy}};
 
 static void usage(FILE *to)
 {
@@ -43,6 +44,10 @@ static void usage(FILE *to)
 		"       sky-island [-c CONFIG] -i         prepare all that jails need, then end\n"
 		"       sky-island [-c CONFIG] run URL CALL\n"
 		"                                         one call: run strings 'ToUpper(\"a\")'\n"
+		"       sky-island [-c CONFIG] bench [OPTION...] URL CALL\n"
+		"                                         the call again and again against a "
+		"running "
+		"server: rates and times\n"
 		"       sky-island [-c CONFIG] doctor     what this host offers, what is missing, "
 		"what was left behind\n"
 		"       sky-island [-c CONFIG] destroy [--yes]\n"

@@ -21,7 +21,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(TOP, "build", "test")
 GO = os.path.join(TOP, "build", "go")
 USUAL = ["unit", "driver", "http", "system"]
-NOT_YET = ["vm", "freebsd", "browser", "soak"]
+NOT_YET = ["vm", "freebsd", "browser"]
 NOT_HERE = 77  # the status of a suite that cannot be run on this machine
 
 
@@ -252,6 +252,13 @@ class Parts:
         return Suite(name, [sys.executable, path, "--binary", self.binary, "--state", self.state, *options], read_closing, 900,
                      env={**os.environ, "TMPDIR": temporary, "ASAN_OPTIONS": "detect_leaks=0"})
 
+    def soak(self):
+        """A million calls, unless SKY_SOAK_CALLS says how many; given up where they are fewer than 50 a second."""
+        self.prepare()
+        calls = int(os.environ.get("SKY_SOAK_CALLS", "1000000"))
+        return Suite("soak", [sys.executable, os.path.join(TOP, "tests/soak/soak.py"), "--binary", self.binary, "--state", self.state],
+                     read_closing, 300 + calls // 50, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+
     def fuzz(self):
         return Suite("fuzz", [os.path.join(TOP, "dev"), "fuzz"], read_closing, 900)
 
@@ -284,7 +291,7 @@ class Parts:
 
 
 def main():
-    known = [*USUAL, "user", "fuzz", *NOT_YET]
+    known = [*USUAL, "user", "fuzz", "soak", *NOT_YET]
     parser = argparse.ArgumentParser(usage="run.py --build DIRECTORY [PART…]", epilog="parts: all " + " ".join(known))
     parser.add_argument("--build", required=True)
     parser.add_argument("parts", nargs="*", metavar="PART")

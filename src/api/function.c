@@ -5,6 +5,7 @@
 #include "api/observe.h"
 #include "base/clock.h"
 #include "base/defer.h"
+#include "metrics/metrics.h"
 #include "pool/frame.h"
 
 #include <ctype.h>
@@ -210,6 +211,22 @@ static double ms(uint64_t ns)
 	return (double)ns / 1e6;
 }
 
+_Static_assert((int)STAGE_RUN == (int)METRIC_STAGE_RUN, "metrics' stages are those of calls");
+
+/* Of fetch, build and jail only what this call had to wait for; a hit of the cache is no fetch. */
+static void stages_count(const struct pending *p, const struct invoke_answer *a)
+{
+	metrics_time_of(METRIC_STAGE, STAGE_RESOLVE, 0, p->resolve_ns);
+	if (a->fetch_ns > 0)
+		metrics_time_of(METRIC_STAGE, STAGE_FETCH, 0, a->fetch_ns);
+	if (a->build_ns > 0)
+		metrics_time_of(METRIC_STAGE, STAGE_BUILD, 0, a->build_ns);
+	if (a->jail_ns > 0)
+		metrics_time_of(METRIC_STAGE, STAGE_JAIL, 0, a->jail_ns);
+	if (a->run_ns > 0)
+		metrics_time_of(METRIC_STAGE, STAGE_RUN, 0, a->run_ns);
+}
+
 static void timing_add(const struct pending *p, const struct invoke_answer *a)
 {
 	struct http_exchange *x = p->x;
@@ -394,6 +411,7 @@ static void answered(void *ctx, const struct invoke_answer *a)
 {
 	struct pending *p = ctx;
 	timing_add(p, a);
+	stages_count(p, a);
 	http_set_data(p->x, NULL);
 	if (a->fault != NULL)
 		fault_respond(p, a);
@@ -409,6 +427,9 @@ void function_post(struct api *api, struct http_exchange *x)
 	struct invoke_request request = {0};
 	struct fault f = {0};
 	const uint64_t since = clock_mono_ns();
+	const uint64_t first_byte = http_started_ns(x);
+	metrics_time_of(
+		METRIC_STAGE, STAGE_REQUEST, 0, since > first_byte ? since - first_byte : 0);
 	if (api->draining) {
 		(void)fault_code(&f, FAULT_BUSY, "draining",
 			"the server is stopping and takes no new calls; try another, or again "

@@ -16,6 +16,7 @@ struct cli {
 int cli_serve(const struct cli *cli);   /* no subcommand: run in the foreground */
 int cli_init(const struct cli *cli);    /* -i */
 int cli_run(const struct cli *cli);     /* run URL CALL */
+int cli_bench(const struct cli *cli);   /* bench URL CALL */
 int cli_doctor(const struct cli *cli);  /* doctor */
 int cli_destroy(const struct cli *cli); /* destroy [--yes] */
 

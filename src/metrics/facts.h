@@ -14,6 +14,7 @@
 		"signal", "out_of_memory", "stack_overflow", "deadlock", "timeout",                \
 		"init_timeout", "output_limit", "jail_killed", "fault", "other")                   \
 	X(POOL, "result", "hit", "starting", "miss")                                               \
+	X(STAGE, "stage", "request", "resolve", "fetch", "build", "jail", "run")                   \
 	X(CACHE, "cache", "artifact", "source")                                                    \
 	X(RESULT, "result", "hit", "joined", "miss")                                               \
 	X(ENDPOINT, "endpoint", "function", "health", "ready", "metrics", "api_stats", "jails",    \
@@ -65,6 +66,8 @@
 		"Calls, from the call to its result or the program's end.")                        \
 	X(NETWORK_ALLOCATE, "network.allocate", "sky_network_allocate_seconds", NONE, NONE,        \
 		"Leases of an address, from asking until the jail has it.")                        \
+	X(STAGE, "stage.", "sky_stage_seconds", STAGE, NONE,                                       \
+		"Stages of calls, of those that a call went through.")                             \
 	X(REQUEST_TIME, "request.", "sky_request_seconds", ENDPOINT, CLASS,                        \
 		"Requests, from their first byte to the answer.")
 
@@ -105,6 +108,6 @@ enum metric_endpoint {
 	METRIC_ENDPOINT_ADMIN, /* any other of the admin API */
 	METRIC_ENDPOINT_OTHER,
 };
-/* Kinds follow enum jail_kind, outcomes enum pool_outcome: whoever counts by those asserts these.
- */
-enum { METRIC_KIND_FETCH = 2, METRIC_OUTCOME_FAULT = 14 };
+/* Kinds follow enum jail_kind, outcomes enum pool_outcome, stages enum invoke_stage: whoever counts
+ * by those asserts these. */
+enum { METRIC_KIND_FETCH = 2, METRIC_OUTCOME_FAULT = 14, METRIC_STAGE_RUN = 5 };

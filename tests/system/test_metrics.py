@@ -166,7 +166,8 @@ class Statsd(unittest.TestCase):
 
     def test_the_first_call(self):
         for name in ("repo.clone", "build", "exec", "jail.created.time", "jail.removed.time", "jail.wait", "request.function.2xx",
-                     "initialize_system.storage", "initialize_system.toolchain", "initialize_system.tool", "initialize_system.cache"):
+                     "initialize_system.storage", "initialize_system.toolchain", "initialize_system.tool", "initialize_system.cache",
+                     "stage.request", "stage.resolve", "stage.fetch", "stage.build", "stage.jail", "stage.run"):
             self.told(lambda: statsd.count(name))
         for name in ("jail.created", "jail.removed", "exec.value", "cache.source.miss", "cache.artifact.miss", "pool.miss", "request.function.200"):
             self.told(lambda: statsd.sum(name))
@@ -249,6 +250,9 @@ class Prometheus(unittest.TestCase):
                               ("sky_request_seconds_count", 'endpoint="function"', 'class="4xx"')):
             self.assertEqual(value(after, name, *labels) - value(before, name, *labels), 1, (name, labels))
         self.assertEqual(value(after, "sky_exec_seconds_count") - value(before, "sky_exec_seconds_count"), 2)
+        stages = {stage: value(after, "sky_stage_seconds_count", 'stage="%s"' % stage) - value(before, "sky_stage_seconds_count", 'stage="%s"' % stage)
+                  for stage in ("request", "resolve", "fetch", "build", "jail", "run")}
+        self.assertEqual(stages, {"request": 2, "resolve": 2, "fetch": 0, "build": 0, "jail": 2, "run": 2})
         for name, kind in types.items():
             for part in [name] if kind == "counter" else [name + "_count", name + "_sum"] if kind == "histogram" else []:
                 for labels, old in before.get(part, {}).items():
