@@ -408,6 +408,7 @@ void function_post(struct api *api, struct http_exchange *x)
 		p->api = api;
 		p->x = x;
 		p->json = request.json;
+		request.caller = note_of(x)->caller;
 		p->resolve_ns = clock_mono_ns() - since;
 		http_set_data(x, p);
 		struct invocation *i = invoke_start(&api->setup.invoke, &request, answered, p);

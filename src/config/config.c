@@ -72,6 +72,9 @@ static const struct field fields[] = {
 	{"open", &field_bool, AT(open), .fallback = "false"},
 	{"function_token", &field_secret, AT(function_token), .valid = check_visible,
 		.allowed = token_words, .reload = true},
+	/* after function_token, which they must differ from */
+	{"function_tokens", &field_tokens, .offset = offsetof(struct config, function_tokens),
+		.allowed = "a list of up to 64 objects with name and token", .reload = true},
 	{"user", &field_string, AT(user), .valid = check_name, .allowed = "a user's name"},
 	{"log_level", &field_string, AT(log_level), .fallback = "\"info\"",
 		.valid = check_log_level, .allowed = "\"debug\", \"info\", \"warn\" or \"error\""},
@@ -263,6 +266,11 @@ void config_finish(struct config *c)
 	pools_drop(c);
 	buf_finish(&c->warnings);
 	*c = (struct config){0};
+}
+
+bool config_asks_token(const struct config *c)
+{
+	return c->function_token != NULL || c->function_tokens_count > 0;
 }
 
 bool config_is_loopback(const struct config *c)

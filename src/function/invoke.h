@@ -11,6 +11,7 @@
 
 #include "function/artifact.h"
 #include "function/call.h"
+#include "pool/caller.h"
 
 struct invoke_setup {
 	struct sources *sources;
@@ -29,6 +30,7 @@ struct invoke_request {
 	char *ip4;       /* the pool of the jail's address, "": the first; NULL: no network */
 	bool json;       /* output: json */
 	bool cache_bust;
+	struct caller *caller; /* as long as the process; NULL: no token told */
 };
 
 /* Which stage a fault happened in, for people. */

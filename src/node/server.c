@@ -95,6 +95,7 @@ static void on_control(uv_poll_t *handle, int status, int events)
 		node_reload_take(s->node, text, (size_t)n);
 		if (s->leases != NULL)
 			lease_reload(s->leases, s->node->pools);
+		api_reload(s->api);
 		sodium_memzero(text, (size_t)n);
 		return;
 	}
