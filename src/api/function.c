@@ -214,8 +214,10 @@ static void timing_add(const struct pending *p, const struct invoke_answer *a)
 {
 	struct http_exchange *x = p->x;
 	http_add_header(x, "Server-Timing",
-		"resolve;dur=%.3f, fetch;dur=%.3f, build;dur=%.3f, jail;dur=%.3f, run;dur=%.3f",
-		ms(p->resolve_ns), ms(a->fetch_ns), ms(a->build_ns), ms(a->jail_ns), ms(a->run_ns));
+		"resolve;dur=%.3f, fetch;dur=%.3f, build;dur=%.3f, queue;dur=%.3f, jail;dur=%.3f, "
+		"run;dur=%.3f",
+		ms(p->resolve_ns), ms(a->fetch_ns), ms(a->build_ns), ms(a->queue_ns),
+		ms(a->jail_ns), ms(a->run_ns));
 	if (a->busted)
 		http_add_header(x, "X-Sky-Island-Cache", "bust%s", a->proxied ? "; proxy" : "");
 	if (a->source == NULL)
@@ -402,7 +404,8 @@ void function_post(struct api *api, struct http_exchange *x)
 		(void)fault_code(&f, FAULT_BUSY, "draining",
 			"the server is stopping and takes no new calls; try another, or again "
 			"later");
-	} else if (request_read(x, &request, &f) == 0 &&
+	} else if (pool_check(api->setup.invoke.pool, note_of(x)->caller, &f) == 0 &&
+		   request_read(x, &request, &f) == 0 &&
 		   (request.ip4 == NULL || ips_allowed(api, request.ip4, &f) == 0)) {
 		struct pending *p = mem_zero(1, sizeof(*p));
 		p->api = api;

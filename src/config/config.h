@@ -100,11 +100,14 @@ struct config {
 	int64_t build_timeout, exec_timeout; /* ns: 120 s, 5 s */
 	int64_t init_timeout, fetch_timeout; /* ns: 5 s, 120 s */
 	unsigned children_max, builds_max, uid_base;
-	unsigned waiting_max;  /* jails that wait for calls, of all programs */
-	size_t waiting_memory; /* bytes for them; 0: a quarter of the host's */
-	int64_t idle_timeout;  /* ns: how long one waits: 10 min */
-	bool proc;             /* jails.proc: /proc inside execution jails */
-	size_t output_max;     /* bytes: 1 MiB */
+	unsigned calls_per_function; /* at once; 0: no limit */
+	unsigned queue_max;          /* calls that wait beyond a limit */
+	int64_t queue_timeout;       /* ns: how long, 1 s */
+	unsigned waiting_max;        /* jails that wait for calls, of all programs */
+	size_t waiting_memory;       /* bytes for them; 0: a quarter of the host's */
+	int64_t idle_timeout;        /* ns: how long one waits: 10 min */
+	bool proc;                   /* jails.proc: /proc inside execution jails */
+	size_t output_max;           /* bytes: 1 MiB */
 	struct config_limits exec, build;
 	struct config_pool *pools; /* pools_count of them */
 	size_t pools_count;

@@ -44,6 +44,7 @@ struct invoke_answer {
 	const struct pool_result *result; /* NULL: there is a fault */
 	const struct source *source;      /* NULL: not known */
 	uint64_t fetch_ns, build_ns;      /* 0: nothing had to be done */
+	uint64_t queue_ns;                /* waiting for its turn */
 	uint64_t jail_ns, run_ns;         /* of all its jails: a call that was declined had two */
 	bool built;
 	bool busted;  /* cache_bust: what was remembered was not asked */

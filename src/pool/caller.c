@@ -12,6 +12,7 @@ struct caller *caller_named(struct caller **all, const char *name, unsigned call
 	if (caller == NULL) {
 		caller = mem_zero(1, sizeof(*caller));
 		caller->name = mem_strdup(name);
+		TAILQ_INIT(&caller->lanes);
 		caller->next = *all;
 		*all = caller;
 	}
