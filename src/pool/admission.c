@@ -5,7 +5,10 @@
 
 #include <stdlib.h>
 
-enum { SECONDS_MAX = 60 };
+enum {
+	SECONDS_MAX = 60,
+	SERVED_KNOWN = 32, /* so many served tell how fast that goes */
+};
 
 TAILQ_HEAD(entries, entry);
 
@@ -34,7 +37,10 @@ struct admission {
 	struct callers callers;         /* with calls that wait */
 	struct entries ordinary, burst; /* all that wait, by age */
 	unsigned queued, beyond;        /* all; those that need one of the queue's places */
-	uint64_t busy_ns;               /* since when somebody waits */
+	unsigned waiting_callers;
+	/* Since somebody waits: */
+	uint64_t busy_ns;
+	unsigned bursts, served;
 	uint64_t served_ns, gap_ns; /* when one was last served; the time between two, of late */
 };
 
@@ -152,8 +158,10 @@ static void within_count(struct admission *a, const struct entry *e, int change)
 static void enqueue(struct admission *a, struct entry *e)
 {
 	struct caller *caller = e->who.caller;
-	if (caller->queued++ == 0)
+	if (caller->queued++ == 0) {
 		TAILQ_INSERT_TAIL(&a->callers, caller, turn);
+		a->waiting_callers++;
+	}
 	e->lane = lane_of(caller, e->who.function);
 	TAILQ_INSERT_TAIL(&e->lane->entries, e, in_lane);
 	TAILQ_INSERT_TAIL(e->burst ? &a->burst : &a->ordinary, e, in_order);
@@ -173,9 +181,29 @@ void admission_leave(struct admission *a, struct entry *e)
 	e->lane = NULL;
 	if (TAILQ_EMPTY(&lane->entries))
 		lane_end(a, lane);
-	if (--caller->queued == 0)
+	if (--caller->queued == 0) {
 		TAILQ_REMOVE(&a->callers, caller, turn);
+		a->waiting_callers--;
+	}
 	a->queued--;
+}
+
+/* Whether one more of this caller would most likely wait for three quarters of the time there is:
+ * with its turns as they come, and as fast as it went of late. */
+static bool is_hopeless(const struct admission *a, const struct caller *caller)
+{
+	if (a->queued == 0 || a->served < SERVED_KNOWN)
+		return false;
+	const uint64_t callers = a->waiting_callers + (caller->queued == 0);
+	const uint64_t turns = (caller->queued + 1) * callers;
+	const uint64_t before = turns < a->queued ? turns : a->queued;
+	return before * a->gap_ns > a->limits.queue_ns / 4 * 3;
+}
+
+/* Whether it is one of a burst, if its call is within limits. */
+static bool is_burst(const struct admission *a, uint64_t now)
+{
+	return a->bursts < a->limits.node_max && now - a->busy_ns < a->limits.queue_ns;
 }
 
 /* The last of the queue's places that the caller with most of them took; NULL where that one has no
@@ -205,29 +233,42 @@ enum admission_limit admission_queue(
 {
 	const enum admission_limit limit = limit_of(a, e->who.function, e->who.caller, true);
 	*victim = NULL;
-	if (a->queued == 0)
+	if (a->queued == 0) {
 		a->busy_ns = a->served_ns = now;
+		a->bursts = a->served = 0;
+		a->gap_ns = 0;
+	}
 	e->since_ns = now;
 	e->within = limit == ADMISSION_OPEN;
-	e->burst = e->within && now - a->busy_ns < a->limits.queue_ns;
+	e->burst = e->within && is_burst(a, now);
+	if (!e->burst && is_hopeless(a, e->who.caller))
+		return limit != ADMISSION_OPEN ? limit : ADMISSION_NODE;
 	if (!e->within && a->beyond >= a->limits.queue_max) {
 		*victim = victim_for(a, e->who.caller);
 		if (*victim == NULL)
 			return limit;
 		admission_leave(a, *victim);
 	}
+	a->bursts += e->burst;
 	enqueue(a, e);
 	return ADMISSION_OPEN;
 }
 
-enum admission_limit admission_is_full(struct admission *a, const struct caller *caller)
+enum admission_limit admission_is_full(
+	struct admission *a, const struct caller *caller, uint64_t now)
 {
-	if (a->beyond < a->limits.queue_max)
+	if (a->queued == 0 && a->limits.queue_max > 0)
 		return ADMISSION_OPEN;
 	if (caller == NULL)
 		caller = &a->unnamed;
 	const enum admission_limit limit = limit_of(a, NULL, caller, true);
-	return limit == ADMISSION_OPEN || victim_for(a, caller) != NULL ? ADMISSION_OPEN : limit;
+	if (limit == ADMISSION_OPEN)
+		return is_burst(a, now) || !is_hopeless(a, caller) ? ADMISSION_OPEN
+								   : ADMISSION_NODE;
+	if (is_hopeless(a, caller))
+		return limit;
+	return a->beyond < a->limits.queue_max || victim_for(a, caller) != NULL ? ADMISSION_OPEN
+										: limit;
 }
 
 struct entry *admission_next(
@@ -283,6 +324,7 @@ static void turn_pass(struct admission *a, const struct entry *e, uint64_t now)
 	const uint64_t gap = now - a->served_ns;
 	a->gap_ns = a->gap_ns == 0 ? gap : (a->gap_ns * 15 + gap) / 16;
 	a->served_ns = now;
+	a->served++;
 }
 
 void admission_take(struct admission *a, struct entry *e, struct ticket *ticket, uint64_t now)

@@ -11,7 +11,9 @@
  * them gives one up, the last it took, for one that holds fewer. Calls within all limits wait only
  * for their jail's start, and need none of those places. A call that waited for queue_ns is refused.
  * Only a burst is given longer, burst_ns: calls within limits that come within queue_ns of the time
- * when nobody waited.
+ * when nobody waited, and no more of them than the node has places. Once so many have been served
+ * that it is known how fast that goes, a call that would most likely wait for too long is refused
+ * when it comes: so those that are not have some time left for their jail's start.
  *
  * Nothing here waits, starts or tells anything: the pool asks. All times are clock_mono_ns.
  */
@@ -78,7 +80,8 @@ enum admission_limit admission_queue(
 	struct admission *a, struct entry *e, uint64_t now, struct entry **victim);
 /* What admission_queue would say of a call of this caller, whatever the function: a look without
  * cost before a call is. */
-enum admission_limit admission_is_full(struct admission *a, const struct caller *caller);
+enum admission_limit admission_is_full(
+	struct admission *a, const struct caller *caller, uint64_t now);
 /* Takes it out of the queue; where it is in none nothing happens. */
 void admission_leave(struct admission *a, struct entry *e);
 

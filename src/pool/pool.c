@@ -290,7 +290,8 @@ void pool_call_cancel(struct pool_call *call)
 
 int pool_check(struct pool *pool, const struct caller *caller, struct fault *f)
 {
-	const enum admission_limit limit = admission_is_full(pool->admission, caller);
+	const enum admission_limit limit =
+		admission_is_full(pool->admission, caller, clock_mono_ns());
 	if (limit == ADMISSION_OPEN)
 		return 0;
 	queue_refuse(pool, limit, caller, f);

@@ -122,13 +122,13 @@ static void the_node_has_so_many_places(void **state)
 		assert_int_equal(come(&w, &calls[i], w.f, NULL), ADMISSION_OPEN);
 	assert_int_equal(admission_running(w.admission), 2);
 	assert_int_equal(admission_queued(w.admission), 4);
-	assert_int_equal(admission_is_full(w.admission, NULL), ADMISSION_NODE);
+	assert_int_equal(admission_is_full(w.admission, NULL, w.now), ADMISSION_NODE);
 	assert_int_equal(come(&w, &calls[6], w.f, NULL), ADMISSION_NODE);
 	assert_null(next(&w));
 	end(&w, &calls[0]);
 	assert_ptr_equal(next(&w), &calls[2]);
 	assert_null(next(&w));
-	assert_int_equal(admission_is_full(w.admission, NULL), ADMISSION_OPEN);
+	assert_int_equal(admission_is_full(w.admission, NULL, w.now), ADMISSION_OPEN);
 	for (int i = 1; i < 6; i++)
 		leave(&w, &calls[i]);
 	world_end(&w);
@@ -150,12 +150,12 @@ static void limits_of_functions_and_callers_are_told_apart(void **state)
 	assert_int_equal(come(&w, &calls[3], w.g, a), ADMISSION_OPEN);
 	assert_int_equal(come(&w, &calls[5], w.g, a), ADMISSION_CALLER);
 	struct function *h = admission_function(w.admission, NULL);
-	assert_int_equal(admission_is_full(w.admission, a), ADMISSION_CALLER);
-	assert_int_equal(admission_is_full(w.admission, b), ADMISSION_OPEN);
+	assert_int_equal(admission_is_full(w.admission, a, w.now), ADMISSION_CALLER);
+	assert_int_equal(admission_is_full(w.admission, b, w.now), ADMISSION_OPEN);
 	assert_int_equal(come(&w, &calls[4], h, b), ADMISSION_OPEN);
 	admission_release(w.admission, h);
 	(void)caller_named(&w.callers, "a", 4); /* SIGHUP */
-	assert_int_equal(admission_is_full(w.admission, a), ADMISSION_OPEN);
+	assert_int_equal(admission_is_full(w.admission, a, w.now), ADMISSION_OPEN);
 	for (int i = 0; i < 5; i++)
 		end(&w, &calls[i]);
 	world_end(&w);
@@ -239,8 +239,8 @@ static void who_fills_the_queue_gives_way(void **state)
 	struct entry *victim;
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(come(&w, &calls[i], w.f, a), ADMISSION_OPEN);
-	assert_int_equal(admission_is_full(w.admission, a), ADMISSION_NODE);
-	assert_int_equal(admission_is_full(w.admission, b), ADMISSION_OPEN);
+	assert_int_equal(admission_is_full(w.admission, a, w.now), ADMISSION_NODE);
+	assert_int_equal(admission_is_full(w.admission, b, w.now), ADMISSION_OPEN);
 	for (int i = 0; i < 3; i++) {
 		others[i] = (struct one){0};
 		admission_name(w.admission, &others[i].entry, w.f, b);
@@ -351,6 +351,42 @@ static void waiting_is_estimated_by_how_fast_it_went(void **state)
 	assert_int_equal(admission_seconds(w.admission), 5);
 	for (int i = 20; i < 40; i++)
 		leave(&w, &calls[i]);
+	world_end(&w);
+}
+
+/* Once it is known how fast it goes: of 20 a second, a call that is not the fifteenth or sooner is
+ * refused when it comes, but for a caller whose turn comes soon. */
+static void who_would_wait_too_long_is_refused_at_once(void **state)
+{
+	(void)state;
+	const struct admission_limits limits = {
+		.node_max = 1, .queue_max = 99, .queue_ns = SECOND, .burst_ns = SECOND};
+	struct world w = world_of(&limits);
+	struct caller *b = caller_named(&w.callers, "b", 0);
+	static struct one calls[60];
+	struct one more;
+	for (int i = 0; i < 60; i++)
+		assert_int_equal(come(&w, &calls[i], w.f, NULL), ADMISSION_OPEN);
+	for (int i = 0; i < 44; i++) {
+		assert_int_equal(admission_is_full(w.admission, NULL, w.now),
+			i < 32 ? ADMISSION_OPEN : ADMISSION_NODE);
+		end(&w, &calls[i]);
+		w.now += SECOND / 20;
+		assert_ptr_equal(next(&w), &calls[i + 1]);
+	}
+	assert_int_equal(admission_queued(w.admission), 15);
+	assert_int_equal(come(&w, &more, w.f, NULL), ADMISSION_OPEN);
+	assert_int_equal(admission_is_full(w.admission, NULL, w.now), ADMISSION_NODE);
+	assert_int_equal(admission_is_full(w.admission, b, w.now), ADMISSION_OPEN);
+	leave(&w, &more);
+	assert_int_equal(come(&w, &more, w.f, b), ADMISSION_OPEN);
+	leave(&w, &more);
+	for (int i = 44; i < 60; i++)
+		leave(&w, &calls[i]);
+	assert_int_equal(come(&w, &calls[0], w.f, NULL), ADMISSION_OPEN);
+	assert_int_equal(come(&w, &calls[1], w.f, NULL), ADMISSION_OPEN); /* forgotten */
+	leave(&w, &calls[0]);
+	leave(&w, &calls[1]);
 	world_end(&w);
 }
 
@@ -470,6 +506,7 @@ int main(void)
 		cmocka_unit_test(the_oldest_is_late_first),
 		cmocka_unit_test(only_who_can_start_is_asked),
 		cmocka_unit_test(waiting_is_estimated_by_how_fast_it_went),
+		cmocka_unit_test(who_would_wait_too_long_is_refused_at_once),
 		cmocka_unit_test(limits_are_exact_whatever_comes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
