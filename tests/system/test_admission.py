@@ -148,24 +148,38 @@ class Exact(unittest.TestCase):
         sky.until(lambda: wide.running() == (0, 0), what="an end of all calls")
 
 
+    def test_a_program_that_goes_while_its_calls_wait(self):
+        """cache_bust ends a program; calls that wait keep it, and their limit."""
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            held = [pool.submit(wide.as_caller, "team-a", M + "/c", "Busy(50000)") for _ in range(3)]
+            sky.until(lambda: wide.running() == (3, 0), what="calls that run")
+            waiting = [pool.submit(wide.as_caller, "team-a", M + "/c", "Busy(20)") for _ in range(5)]
+            sky.until(lambda: wide.running() == (3, 5), what="calls that wait")
+            answer = wide.post({"url": M + "/c", "call": "Busy(0)", "cache_bust": True}, {"Authorization": "Bearer token-of-other"})
+            self.assertEqual(answer.status, 200, answer)
+            self.assertEqual(wide.running(), (3, 5), "nobody was started out of turn")
+            wide.kill_all()
+            self.assertEqual({future.result().code for future in held}, {"jail_killed"})
+            answers = [future.result() for future in waiting]
+        self.assertEqual({answer.status for answer in answers}, {200})
+        self.assertLessEqual(most_at_once(answers), 3)
+        sky.until(lambda: wide.running() == (0, 0), what="an end of all calls")
+
+
 class Fair(unittest.TestCase):
     def test_who_floods_holds_up_nobody_else(self):
-        """With a hundred calls before it, a call has its turn after those that run and one more."""
-        done = []
-
-        def flood():
-            wide.good(M + "/b", "Busy(10)", "flood")
-            done.append(1)
-
-        with concurrent.futures.ThreadPoolExecutor(100) as pool:
-            floods = [pool.submit(flood) for _ in range(100)]
-            sky.until(lambda: wide.metric("sky_queue_length") > 60, what="a queue")
-            for call in ("Busy(0)", "Busy(1)", "Busy(2)"):
-                before = len(done)
-                wide.good(M + "/c", call)
-                self.assertLess(len(done) - before, 25)
-            for future in floods:
-                future.result()
+        """Sixty calls wait when another caller's three come; these are not the last ones to run, but among the first."""
+        with concurrent.futures.ThreadPoolExecutor(80) as pool:
+            held = [pool.submit(wide.as_caller, "flood", url, "Busy(50000)") for url in (M, M, M, M, M + "/b", M + "/b")]
+            sky.until(lambda: wide.running() == (6, 0), what="calls that run")
+            floods = [pool.submit(wide.good, M + "/b", "Busy(5)", "flood") for _ in range(60)]
+            sky.until(lambda: wide.running() == (6, 60), what="calls that wait")
+            others = [pool.submit(wide.good, M + "/c", "Busy(5)") for _ in range(3)]
+            sky.until(lambda: wide.running() == (6, 63), what="more of them")
+            wide.kill_all()
+            self.assertEqual({future.result().code for future in held}, {"jail_killed"})
+            floods, others = ([int(future.result().data.split()[0]) for future in some] for some in (floods, others))
+        self.assertLess(sum(begin < max(others) for begin in floods), 20)
 
 
 class Refused(unittest.TestCase):
