@@ -420,7 +420,7 @@ void function_post(struct api *api, struct http_exchange *x)
 		return;
 	}
 	invoke_request_finish(&request);
-	struct problem problem = problem_of(&f, "request");
+	struct problem problem = problem_of(&f, f.kind == FAULT_LIMITED ? "jail" : "request");
 	problem_respond(x, &problem);
 }
 

@@ -58,7 +58,7 @@ void rules_listening(struct reading *r)
 		field_complain(r, "admin_api_token", "%s", published_words);
 	if (is_published(c->function_token))
 		field_complain(r, "function_token", "%s", published_words);
-	for (size_t i = 0; i < c->function_tokens_count; i++) {
+	for (size_t i = 0; c->function_tokens != NULL && i < c->function_tokens_count; i++) {
 		defer_free char *path = mem_printf("function_tokens[%zu].token", i);
 		if (is_published(c->function_tokens[i].token))
 			field_complain(r, path, "%s", published_words);
