@@ -8,6 +8,7 @@
 enum {
 	SECONDS_MAX = 60,
 	SERVED_KNOWN = 32, /* so many served tell how fast that goes */
+	STALL = 8,         /* times as long as usual between two: that tells nothing more */
 };
 
 TAILQ_HEAD(entries, entry);
@@ -38,7 +39,7 @@ struct admission {
 	struct entries ordinary, burst; /* all that wait, by age */
 	unsigned queued, beyond;        /* all; those that need one of the queue's places */
 	unsigned waiting_callers;
-	/* Since somebody waits: */
+	/* Since somebody waits, of late: */
 	uint64_t busy_ns;
 	unsigned bursts, served;
 	uint64_t served_ns, gap_ns; /* when one was last served; the time between two, of late */
@@ -200,6 +201,17 @@ static bool is_hopeless(const struct admission *a, const struct caller *caller)
 	return before * a->gap_ns > a->limits.queue_ns / 4 * 3;
 }
 
+/* Somebody waits again. A queue that is empty for a moment has not come to rest. */
+static void busy_begin(struct admission *a, uint64_t now)
+{
+	if (a->served_ns == 0 || now - a->served_ns >= a->limits.queue_ns) {
+		a->busy_ns = now;
+		a->bursts = a->served = 0;
+		a->gap_ns = 0;
+	}
+	a->served_ns = now;
+}
+
 /* Whether it is one of a burst, if its call is within limits. */
 static bool is_burst(const struct admission *a, uint64_t now)
 {
@@ -233,11 +245,8 @@ enum admission_limit admission_queue(
 {
 	const enum admission_limit limit = limit_of(a, e->who.function, e->who.caller, true);
 	*victim = NULL;
-	if (a->queued == 0) {
-		a->busy_ns = a->served_ns = now;
-		a->bursts = a->served = 0;
-		a->gap_ns = 0;
-	}
+	if (a->queued == 0)
+		busy_begin(a, now);
 	e->since_ns = now;
 	e->within = limit == ADMISSION_OPEN;
 	e->burst = e->within && is_burst(a, now);
@@ -295,8 +304,9 @@ struct entry *admission_next(
 
 struct entry *admission_expired(const struct admission *a, uint64_t now)
 {
+	const uint64_t most = a->limits.queue_ns;
 	struct entry *e = TAILQ_FIRST(&a->ordinary);
-	if (e != NULL && now - e->since_ns >= a->limits.queue_ns)
+	if (e != NULL && now - e->since_ns >= (a->served < SERVED_KNOWN ? most : most / 8 * 7))
 		return e;
 	e = TAILQ_FIRST(&a->burst);
 	return e != NULL && now - e->since_ns >= a->limits.burst_ns ? e : NULL;
@@ -321,7 +331,9 @@ static void turn_pass(struct admission *a, const struct entry *e, uint64_t now)
 	TAILQ_INSERT_TAIL(&a->callers, caller, turn);
 	TAILQ_REMOVE(&caller->lanes, e->lane, turn);
 	TAILQ_INSERT_TAIL(&caller->lanes, e->lane, turn);
-	const uint64_t gap = now - a->served_ns;
+	uint64_t gap = now - a->served_ns;
+	if (a->gap_ns > 0 && gap > STALL * a->gap_ns)
+		gap = STALL * a->gap_ns;
 	a->gap_ns = a->gap_ns == 0 ? gap : (a->gap_ns * 15 + gap) / 16;
 	a->served_ns = now;
 	a->served++;

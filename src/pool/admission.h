@@ -10,10 +10,11 @@
  * The queue has bounds. Calls beyond a limit have queue_max places, and a caller that holds most of
  * them gives one up, the last it took, for one that holds fewer. Calls within all limits wait only
  * for their jail's start, and need none of those places. A call that waited for queue_ns is refused.
- * Only a burst is given longer, burst_ns: calls within limits that come within queue_ns of the time
- * when nobody waited, and no more of them than the node has places. Once so many have been served
+ * Only a burst is given longer, burst_ns: calls within limits that come within queue_ns of a time
+ * as long when nobody waited, and no more of them than the node has places. Once so many have been served
  * that it is known how fast that goes, a call that would most likely wait for too long is refused
- * when it comes: so those that are not have some time left for their jail's start.
+ * when it comes, and one that waited for seven eighths of the time too: so those that are not have
+ * some of it left for their jail's start.
  *
  * Nothing here waits, starts or tells anything: the pool asks. All times are clock_mono_ns.
  */

@@ -380,11 +380,16 @@ static void who_would_wait_too_long_is_refused_at_once(void **state)
 	assert_int_equal(admission_is_full(w.admission, b, w.now), ADMISSION_OPEN);
 	leave(&w, &more);
 	assert_int_equal(come(&w, &more, w.f, b), ADMISSION_OPEN);
-	leave(&w, &more);
 	for (int i = 44; i < 60; i++)
 		leave(&w, &calls[i]);
+	assert_null(admission_expired(w.admission, w.now + SECOND / 8 * 7 - 1));
+	assert_ptr_equal(admission_expired(w.admission, w.now + SECOND / 8 * 7), &more.entry);
+	leave(&w, &more);
+	w.now += SECOND; /* then that is forgotten */
 	assert_int_equal(come(&w, &calls[0], w.f, NULL), ADMISSION_OPEN);
-	assert_int_equal(come(&w, &calls[1], w.f, NULL), ADMISSION_OPEN); /* forgotten */
+	assert_int_equal(come(&w, &calls[1], w.f, NULL), ADMISSION_OPEN);
+	assert_null(admission_expired(w.admission, w.now + SECOND - 1));
+	assert_ptr_equal(admission_expired(w.admission, w.now + SECOND), &calls[1].entry);
 	leave(&w, &calls[0]);
 	leave(&w, &calls[1]);
 	world_end(&w);
