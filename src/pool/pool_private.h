@@ -16,6 +16,7 @@ struct pool {
 	/* starts.c */
 	struct pool_run *starting[STARTS_MAX]; /* starts under way that count */
 	unsigned starting_count;
+	uint64_t start_ns; /* how long one takes, of late */
 	uv_timer_t slow;
 	/* spares.c */
 	struct pool_run *oldest, *newest; /* all that wait, by age */

@@ -4,9 +4,10 @@
 
 /* Starting a program is mostly cpu, so at most one start a cpu is under way, and what comes on top
  * waits: side by side they take longer each, and all together (measured: 1.9 instead of
- * 1.35 ms of cpu a start at 16). One that takes longer than this does something else, and holds up
- * nobody. */
-enum { SLOW_START_MS = 10 };
+ * 1.35 ms of cpu a start at 16). One that takes much longer than usual does something else,
+ * and holds up nobody; but where all take longer the cpus are busy, and more at once would make
+ * that worse. */
+enum { SLOW_CHECK_MS = 10, SLOW_LEAST_MS = 10, SLOW_MOST_MS = 40, SLOW_TIMES = 4 };
 
 /* ---- starts ---- */
 
@@ -21,10 +22,25 @@ bool start_allowed(const struct pool *pool)
 	return start_has_room(pool) && !queue_wants_start(pool);
 }
 
+static uint64_t slow_ns(const struct pool *pool)
+{
+	const uint64_t least = SLOW_LEAST_MS * 1000000U;
+	const uint64_t most = SLOW_MOST_MS * 1000000U;
+	const uint64_t ns = SLOW_TIMES * pool->start_ns;
+	return ns < least ? least : ns > most ? most : ns;
+}
+
+static void start_note(struct pool *pool, uint64_t took)
+{
+	const uint64_t most = SLOW_MOST_MS * 1000000U;
+	pool->start_ns = (pool->start_ns * 15 + (took < most ? took : most)) / 16;
+}
+
 void start_over(struct pool *pool, const struct pool_run *run)
 {
 	for (unsigned i = 0; i < pool->starting_count; i++) {
 		if (pool->starting[i] == run) {
+			start_note(pool, clock_mono_ns() - run->started_ns);
 			pool->starting[i] = pool->starting[--pool->starting_count];
 			return;
 		}
@@ -56,7 +72,7 @@ static void slow_check(uv_timer_t *timer);
 void starts_watch(struct pool *pool)
 {
 	if (uv_is_active((uv_handle_t *)&pool->slow) == 0)
-		(void)uv_timer_start(&pool->slow, slow_check, SLOW_START_MS, SLOW_START_MS);
+		(void)uv_timer_start(&pool->slow, slow_check, SLOW_CHECK_MS, SLOW_CHECK_MS);
 }
 
 void starts_serve(struct pool *pool)
@@ -74,7 +90,7 @@ static void slow_check(uv_timer_t *timer)
 	struct pool *pool = timer->data;
 	const uint64_t now = clock_mono_ns();
 	for (unsigned i = pool->starting_count; i-- > 0;) {
-		if (now - pool->starting[i]->started_ns > SLOW_START_MS * 1000000U)
+		if (now - pool->starting[i]->started_ns > slow_ns(pool))
 			start_over(pool, pool->starting[i]);
 	}
 	queue_expire(pool, now);
