@@ -256,7 +256,6 @@ enum admission_limit admission_queue(
 		*victim = victim_for(a, e->who.caller);
 		if (*victim == NULL)
 			return limit;
-		admission_leave(a, *victim);
 	}
 	a->bursts += e->burst;
 	enqueue(a, e);
@@ -341,12 +340,12 @@ static void turn_pass(struct admission *a, const struct entry *e, uint64_t now)
 
 void admission_take(struct admission *a, struct entry *e, struct ticket *ticket, uint64_t now)
 {
+	*ticket = e->who;
+	ticket->function->holders++; /* which only its lane may have held */
 	if (e->lane != NULL) {
 		turn_pass(a, e, now);
 		admission_leave(a, e);
 	}
-	*ticket = e->who;
-	ticket->function->holders++;
 	ticket->function->share.running++;
 	ticket->caller->share.running++;
 	a->node.running++;

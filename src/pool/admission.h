@@ -76,7 +76,7 @@ void admission_take(struct admission *a, struct entry *e, struct ticket *ticket,
 void admission_give(struct admission *a, struct ticket *ticket);
 
 /* Puts it into the queue. ADMISSION_OPEN: it is there; *victim, where not NULL, is to be refused for
- * it, and is no longer in the queue. Else there is no room, and this is the limit it is beyond. */
+ * it, and taken out. Else there is no room, and this is the limit it is beyond. */
 enum admission_limit admission_queue(
 	struct admission *a, struct entry *e, uint64_t now, struct entry **victim);
 /* What admission_queue would say of a call of this caller, whatever the function: a look without

@@ -114,7 +114,7 @@ int queue_add(struct pool *pool, struct pool_call *call, struct fault *f)
 		struct pool_call *other = call_of(victim);
 		const enum admission_limit held = admission_held_by(pool->admission, victim);
 		wait_over(other, call->asked_ns);
-		call_started(other);
+		queue_leave(other);
 		refuse_waited(pool, other, held);
 	}
 	return 0;

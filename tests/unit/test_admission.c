@@ -248,6 +248,8 @@ static void who_fills_the_queue_gives_way(void **state)
 			admission_queue(w.admission, &others[i].entry, w.now, &victim);
 		assert_int_equal(limit, i < 2 ? ADMISSION_OPEN : ADMISSION_NODE);
 		assert_ptr_equal(victim, i < 2 ? &calls[5 - i].entry : NULL);
+		if (victim != NULL)
+			admission_leave(w.admission, victim);
 	}
 	assert_int_equal(admission_queued(w.admission), 4);
 	for (int i = 0; i < 4; i++)
@@ -395,6 +397,35 @@ static void who_would_wait_too_long_is_refused_at_once(void **state)
 	world_end(&w);
 }
 
+/* What only calls that wait or run still hold stays until the last of them has gone. */
+static void a_function_lasts_as_long_as_its_calls(void **state)
+{
+	(void)state;
+	const struct admission_limits limits = {.node_max = 9,
+		.function_max = 1,
+		.queue_max = 9,
+		.queue_ns = SECOND,
+		.burst_ns = SECOND};
+	struct world w = world_of(&limits);
+	struct function *h = admission_function(w.admission, "h@1");
+	struct one first;
+	struct one second;
+	struct one third;
+	assert_int_equal(come(&w, &first, h, NULL), ADMISSION_OPEN);
+	assert_int_equal(come(&w, &second, h, NULL), ADMISSION_OPEN);
+	admission_release(w.admission, h);
+	end(&w, &first);
+	assert_ptr_equal(next(&w), &second);
+	h = admission_function(w.admission, "h@1");
+	assert_ptr_equal(h, second.ticket.function);
+	assert_int_equal(come(&w, &third, h, NULL), ADMISSION_OPEN);
+	assert_false(third.running);
+	admission_release(w.admission, h);
+	leave(&w, &third);
+	end(&w, &second);
+	world_end(&w);
+}
+
 /* ---- whatever comes ---- */
 
 enum { CALLS = 400, STEPS = 200000 };
@@ -452,8 +483,10 @@ static void crowd_come(struct crowd *c, unsigned i)
 		start(&c->w, o);
 	else if (admission_queue(c->w.admission, &o->entry, c->w.now, &victim) != ADMISSION_OPEN)
 		c->here[i] = false;
-	if (victim != NULL)
+	if (victim != NULL) {
+		admission_leave(c->w.admission, victim);
 		c->here[(struct one *)victim - c->calls] = false;
+	}
 }
 
 static void limits_are_exact_whatever_comes(void **state)
@@ -512,6 +545,7 @@ int main(void)
 		cmocka_unit_test(only_who_can_start_is_asked),
 		cmocka_unit_test(waiting_is_estimated_by_how_fast_it_went),
 		cmocka_unit_test(who_would_wait_too_long_is_refused_at_once),
+		cmocka_unit_test(a_function_lasts_as_long_as_its_calls),
 		cmocka_unit_test(limits_are_exact_whatever_comes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
