@@ -196,6 +196,24 @@ static void who_is_blocked_blocks_nobody(void **state)
 	world_end(&w);
 }
 
+static void a_caller_at_its_limit_is_passed_over(void **state)
+{
+	(void)state;
+	struct world w = world_of(&few);
+	struct caller *a = caller_named(&w.callers, "a", 1);
+	struct one calls[4];
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(come(&w, &calls[i], w.f, i % 2 == 0 ? a : NULL), ADMISSION_OPEN);
+	end(&w, &calls[1]);
+	assert_ptr_equal(next(&w), &calls[3]);
+	assert_null(next(&w));
+	end(&w, &calls[0]);
+	assert_ptr_equal(next(&w), &calls[2]);
+	end(&w, &calls[2]);
+	end(&w, &calls[3]);
+	world_end(&w);
+}
+
 /* A caller with a hundred calls and one with two: the two come second and fourth. */
 static void callers_and_their_functions_take_turns(void **state)
 {
@@ -538,6 +556,7 @@ int main(void)
 		cmocka_unit_test(the_node_has_so_many_places),
 		cmocka_unit_test(limits_of_functions_and_callers_are_told_apart),
 		cmocka_unit_test(who_is_blocked_blocks_nobody),
+		cmocka_unit_test(a_caller_at_its_limit_is_passed_over),
 		cmocka_unit_test(callers_and_their_functions_take_turns),
 		cmocka_unit_test(who_fills_the_queue_gives_way),
 		cmocka_unit_test(a_burst_within_limits_needs_no_place),
