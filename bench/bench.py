@@ -41,7 +41,8 @@ class Plan:
         self.fresh_calls = 10 if quick else 15
         self.packages = 2 if quick else 6
         self.new_arguments = 1000
-        self.budget = 50 if quick else 225  # seconds, once the state is prepared
+        self.overload_seconds = 2 if quick else 5
+        self.budget = 45 if quick else 215  # seconds, once the state is prepared
         self.behind = 20 if quick else 40  # of those, for what comes behind the rounds
         self.begin = time.monotonic()
 
@@ -253,6 +254,7 @@ class Bench:
             "server_rss_mib_end": self.island.rss_mib(),
             "requests_at_end": answered + self.plan.new_arguments,
         }
+        self.overload()
         try:
             self.helpers.load(self.island.port, self.requests, 1, count=1)
             self.raw["memory"]["waiting_jail"] = self.island.memory_per_jail(self.artifact)
@@ -266,6 +268,21 @@ class Bench:
                 self.raw[key] = part(self)
             except (Unavailable, OSError) as e:
                 self.raw["absent"][key] = str(e)
+
+
+    def overload(self):
+        """Ten times what it can take, as defaults are, from more connections than calls may run and wait."""
+        say("ten times as many calls as it can serve")
+        seconds = self.plan.overload_seconds
+        try:
+            alone = self.helpers.load(self.island.port, self.requests, 1, seconds=seconds / 2)
+            sustained = self.helpers.load(self.island.port, self.requests, CLIENTS, seconds=seconds / 2)
+            self.raw["overload"] = {"alone": alone, "sustained": sustained, "offered": 10 * sustained["rate"], "queue_ms": 1000,
+                                    "ran": self.helpers.load(self.island.port, self.requests, 1000, seconds=seconds,
+                                                             rate=10 * sustained["rate"])}
+        except Unavailable as e:
+            self.raw["absent"]["overload"] = str(e)
+        self.island.settle()
 
 
 def share_waiting(ran):

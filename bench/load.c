@@ -1,16 +1,18 @@
 /*
- * load: a closed-loop HTTP/1.1 client over connections that are kept.
+ * load: an HTTP/1.1 client over connections that are kept.
  *
- *   load -a PORT -n CONNECTIONS (-t SECONDS | -c COUNT | -s) [-w PAUSE_MS] REQUESTS
+ *   load -a PORT -n CONNECTIONS (-t SECONDS [-r RATE] | -c COUNT | -s) [-w PAUSE_MS] REQUESTS
  *
  * REQUESTS is a file of lines "class TAB method TAB path TAB body TAB expected"; the connections
  * take them in turn, round and round, each sending its next one when the last is answered and
  * PAUSE_MS have passed. A duration ends with the last byte of the answer; answers that are not 200,
  * or whose body does not hold EXPECTED, are counted and not timed. Where the answer's Server-Timing
  * tells how long the call waited for a jail, the class is told apart further: "CLASS.waiting" where
- * a jail was waiting, "CLASS.fresh" where one was made on the spot. -s: one connection, each
- * request waits for a line on stdin and is answered by a line on stdout. One JSON object goes to
- * stdout at the end.
+ * a jail was waiting, "CLASS.fresh" where one was made on the spot. -r: so many requests a second
+ * instead, whatever became of those before; one for which no connection is free is counted as
+ * unsent. Every 200 connections come from an address of their own, since a server may count by
+ * them. -s: one connection, each request waits for a line on stdin and is answered by a line on
+ * stdout. One JSON object goes to stdout at the end.
  */
 
 #include "sample.h"
@@ -34,7 +36,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 2048, OF_AN_ADDRESS = 200, CLASSES_MAX = 16, STATUS_MAX = 600 };
+enum { CONNECTIONS_MAX = 2048, PER_ADDRESS = 200, CLASSES_MAX = 16, STATUS_MAX = 600 };
+#define TICKS UINT64_MAX
 /* A waiting jail is handed out in microseconds; making one takes a thousand and more. */
 static const double waiting_ms = 0.1;
 
@@ -65,9 +68,13 @@ struct answer {
 
 struct load {
 	unsigned port, connections, pause_ms;
-	double seconds;
+	double seconds, rate;
 	uint64_t count;
 	bool stepwise;
+	unsigned idle[CONNECTIONS_MAX]; /* with a rate: connections that are free */
+	unsigned idle_count;
+	uint64_t unsent;
+	int ticks;
 	struct request *requests;
 	size_t requests_count, next;
 	struct class classes[CLASSES_MAX];
@@ -143,14 +150,14 @@ static void requests_read(struct load *l, const char *path)
 /* A server takes so many connections from one address only: from 127.0.0.1, 127.0.0.2 … */
 static int connect_to(unsigned port, unsigned number)
 {
-	struct sockaddr_in from = {.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + number / OF_AN_ADDRESS)};
+	const struct sockaddr_in from = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + number / PER_ADDRESS)};
 	struct sockaddr_in at = {.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0 ||
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0 ||
 		connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		die("connect");
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -246,6 +253,20 @@ static void pause_or_next(struct load *l, struct connection *c)
 	}
 }
 
+/* What is due by now, as far as there are connections for it. */
+static void rate_send(struct load *l, struct connection *connections)
+{
+	uint64_t expired;
+	const uint64_t now = clock_mono_ns();
+	const double due = l->rate * (double)(now - l->begin_ns) / 1e9;
+	if (read(l->ticks, &expired, sizeof(expired)) < 0 || is_over(l))
+		return;
+	while ((double)(l->started + l->unsent) < due && l->idle_count > 0)
+		send_next(l, &connections[l->idle[--l->idle_count]]);
+	if ((double)(l->started + l->unsent) < due)
+		l->unsent = (uint64_t)due - l->started;
+}
+
 /* True: an answer came to its end. */
 static bool answer_read(struct connection *c, struct answer *a)
 {
@@ -271,15 +292,33 @@ static void watch(const struct load *l, int fd, uint64_t tag)
 
 static void handle(struct load *l, struct connection *connections, uint64_t tag)
 {
-	struct connection *c = &connections[tag / 2];
+	struct connection *c = &connections[tag == TICKS ? 0 : tag / 2];
 	struct answer a;
 	uint64_t ticks;
-	if (tag % 2 == 1) {
+	if (tag == TICKS) {
+		rate_send(l, connections);
+	} else if (tag % 2 == 1) {
 		if (read(c->timer, &ticks, sizeof(ticks)) > 0)
 			send_next(l, c);
 	} else if (answer_read(c, &a)) {
 		answer_count(l, c, &a);
-		pause_or_next(l, c);
+		if (l->rate > 0)
+			l->idle[l->idle_count++] = (unsigned)(tag / 2);
+		else
+			pause_or_next(l, c);
+	}
+}
+
+static void rate_start(struct load *l)
+{
+	const struct itimerspec every = {{.tv_nsec = 1000000}, {.tv_nsec = 1000000}};
+	l->ticks = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (timerfd_settime(l->ticks, 0, &every, NULL) < 0)
+		die("timerfd_settime");
+	watch(l, l->ticks, TICKS);
+	while (l->idle_count < l->connections) {
+		l->idle[l->idle_count] = l->idle_count;
+		l->idle_count++;
 	}
 }
 
@@ -296,7 +335,10 @@ static void run(struct load *l, struct connection *connections)
 	}
 	l->begin_ns = clock_mono_ns();
 	l->end_ns = l->begin_ns + (uint64_t)(l->seconds * 1e9);
-	for (unsigned i = 0; i < l->connections && !(l->count > 0 && is_over(l)); i++)
+	if (l->rate > 0)
+		rate_start(l);
+	for (unsigned i = 0; l->rate == 0 && i < l->connections && !(l->count > 0 && is_over(l));
+		i++)
 		send_next(l, &connections[i]);
 	while (l->answered < l->started || !is_over(l)) {
 		int n = epoll_wait(l->epoll, events, 64, -1);
@@ -353,7 +395,8 @@ static int print(struct load *l)
 	buf_printf(&out, "{\"seconds\":%.4f,\"answered\":%llu,\"rate\":%.2f,\"own_cpu_s\":%.4f,",
 		seconds, (unsigned long long)l->answered, (double)l->statuses[200] / seconds,
 		cpu_s);
-	buf_printf(&out, "\"unexpected\":%llu,\"statuses\":{", (unsigned long long)l->unexpected);
+	buf_printf(&out, "\"unsent\":%llu,\"unexpected\":%llu,\"statuses\":{",
+		(unsigned long long)l->unsent, (unsigned long long)l->unexpected);
 	for (unsigned i = 0; i < STATUS_MAX; i++) {
 		if (l->statuses[i] > 0)
 			buf_printf(&out, "%s\"%u\":%llu", out.data[out.len - 1] == '{' ? "" : ",",
@@ -369,8 +412,8 @@ static int print(struct load *l)
 
 static int usage(void)
 {
-	(void)fprintf(stderr, "usage: load -a PORT -n CONNECTIONS (-t SECONDS | -c COUNT | -s) "
-			      "[-w PAUSE_MS] REQUESTS\n");
+	(void)fprintf(stderr, "usage: load -a PORT -n CONNECTIONS (-t SECONDS [-r RATE] | -c COUNT "
+			      "| -s) [-w PAUSE_MS] REQUESTS\n");
 	return 2;
 }
 
@@ -378,13 +421,15 @@ int main(int argc, char **argv)
 {
 	static struct connection connections[CONNECTIONS_MAX];
 	static struct load l = {.connections = 1};
-	for (int c; (c = getopt(argc, argv, "a:n:t:c:sw:")) != -1;) {
+	for (int c; (c = getopt(argc, argv, "a:n:t:r:c:sw:")) != -1;) {
 		if (c == 'a')
 			l.port = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 'n')
 			l.connections = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 't')
 			l.seconds = strtod(optarg, NULL);
+		else if (c == 'r')
+			l.rate = strtod(optarg, NULL);
 		else if (c == 'c')
 			l.count = strtoull(optarg, NULL, 10);
 		else if (c == 's')

@@ -153,7 +153,8 @@ def make(raw, machine, quick, seconds):
         if wanted[key]["met"]:
             wanted[key]["met"] = met
     return {"quick": quick, "seconds": round(seconds, 1), "machine": machine, "isolation": raw.get("isolation"),
-            "doctor": raw["doctor"], "targets": targets, "wanted": wanted, "ratios": ratios, "raw": raw}
+            "doctor": raw["doctor"], "targets": targets, "wanted": wanted, "ratios": ratios,
+            "overload": overload_figures(raw), "raw": raw}
 
 
 def absent(raw, key):
@@ -243,6 +244,31 @@ def first_lines(raw):
             yield f"{row['what'].removeprefix('github.com/')[-35:]:36}{figures}{row['ratio']:>9.2f}{differ}"
 
 
+def overload_figures(raw):
+    """What came of ten times the sustainable rate; None where it was not measured."""
+    o = raw.get("overload")
+    if not o or not o["ran"]["ms"]["call"]:
+        return None
+    alone, accepted = o["alone"]["ms"]["call"]["p99"], o["ran"]["ms"]["call"]["p99"]
+    bound = 2 * alone + o["queue_ms"]
+    statuses = o["ran"]["statuses"]
+    return {"offered_a_second": o["offered"], "sustained_a_second": o["sustained"]["rate"], "accepted_a_second": o["ran"]["rate"],
+            "refused": statuses.get("429", 0), "other": sum(n for status, n in statuses.items() if status not in ("200", "429")),
+            "unsent": o["ran"]["unsent"], "unloaded_p99_ms": alone, "accepted_p99_ms": accepted, "bound_ms": bound,
+            "within_bound": accepted <= bound}
+
+
+def overload_lines(raw):
+    figures = overload_figures(raw)
+    if figures is None:
+        return
+    yield (f"overload: {figures['offered_a_second']:,.0f} calls a second offered, {figures['sustained_a_second']:,.0f} sustainable: "
+           f"{figures['accepted_a_second']:,.0f} a second served, {figures['refused']:,} refused (429), {figures['other']} other, "
+           f"{figures['unsent']:,} unsent")
+    yield (f"          p99 of those served {figures['accepted_p99_ms']:,.1f} ms <= 2 x {figures['unloaded_p99_ms']:.1f} ms unloaded + "
+           f"{raw['overload']['queue_ms']} ms of the queue: {'yes' if figures['within_bound'] else 'NO'}")
+
+
 def target_lines(result):
     yield f"{'targets':30}{'value':>9}  {'want':9}{'aim':>5}  met"
     for key, value in result["targets"].items():
@@ -279,7 +305,7 @@ def table(result):
              f"{subject['url']} {subject['call']} -> {subject['answer']}, think time {raw['think_ms']} ms"]
     if subject["instead_of_geohash_because"]:
         lines.append("not geohash: " + subject["instead_of_geohash_because"])
-    for part in (isolation_lines(result), figure_lines(rounds), first_lines(raw), target_lines(result)):
+    for part in (isolation_lines(result), figure_lines(rounds), overload_lines(raw), first_lines(raw), target_lines(result)):
         lines += [*part, ""]
     lines += [f"{name}: not measured: {why}" for name, why in raw["absent"].items()]
     lines += [f"{name}: failed in a round: {why}" for name, why in failures(raw)]

@@ -41,9 +41,9 @@ class Helpers:
         command += ["-w", str(pause_ms), "-f", frame, "-x", expected, *(["-p"] if pin else []), *argv]
         return run_json(command)
 
-    def load(self, port, requests, connections, seconds=0.0, count=0, pause_ms=0):
+    def load(self, port, requests, connections, seconds=0.0, count=0, pause_ms=0, rate=0):
         return run_json(self._load(port, connections, pause_ms) + [
-            *(["-c", str(count)] if count else ["-t", str(seconds)]), requests])
+            *(["-c", str(count)] if count else ["-t", str(seconds)]), *(["-r", str(rate)] if rate else []), requests])
 
     def load_stepwise(self, port, requests):
         command = self._load(port, 1, 0) + ["-s", requests]

@@ -6,6 +6,7 @@
 #include "api/exchange.h"
 
 #include "api/observe.h"
+#include "api/token.h"
 #include "base/defer.h"
 #include "base/log.h"
 
@@ -16,9 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* TOKEN_BEYOND: the admin token, but none on loopback. */
-enum token { TOKEN_NONE, TOKEN_FUNCTION, TOKEN_ADMIN, TOKEN_BEYOND };
 
 struct route {
 	const char *method;
@@ -39,7 +37,7 @@ static void health_get(struct api *api, struct http_exchange *x)
 	json_respond(x, 200, json_pack("{s:s}", "status", "ok"));
 }
 
-static void problem_simple(struct http_exchange *x, int status, const char *code, const char *fault,
+void problem_simple(struct http_exchange *x, int status, const char *code, const char *fault,
 	const char *detail)
 {
 	const struct problem p = {.status = status,
@@ -147,46 +145,6 @@ static bool origin_check(const struct api *api, struct http_exchange *x)
 		problem_simple(x, 403, "foreign_origin", "request",
 			"a browser says that another web site asks, which is refused: call from a "
 			"program");
-		return false;
-	}
-	return true;
-}
-
-/* ---- tokens ---- */
-
-/* In constant time, whatever the lengths. */
-static bool token_equal(const char *given, const char *token)
-{
-	unsigned char a[crypto_hash_sha256_BYTES];
-	unsigned char b[crypto_hash_sha256_BYTES];
-	(void)crypto_hash_sha256(a, (const unsigned char *)given, strlen(given));
-	(void)crypto_hash_sha256(b, (const unsigned char *)token, strlen(token));
-	return sodium_memcmp(a, b, sizeof(a)) == 0;
-}
-
-static bool token_check(const struct api *api, struct http_exchange *x, enum token token)
-{
-	const struct config *c = api->setup.config;
-	if (token == TOKEN_FUNCTION && c->function_token != NULL) {
-		const char *given = http_header(x, "Authorization");
-		if (given != NULL && strncasecmp(given, "Bearer ", 7) == 0 &&
-			token_equal(given + 7, c->function_token))
-			return true;
-		http_add_header(x, "WWW-Authenticate", "Bearer");
-		problem_simple(x, 401, "unauthorized", "request",
-			"send the function token as \"Authorization: Bearer …\"");
-		return false;
-	}
-	if (token == TOKEN_ADMIN || (token == TOKEN_BEYOND && !api->loopback)) {
-		const char *given = http_header(x, c->admin_token_header);
-		if (given != NULL && c->admin_api_token != NULL &&
-			token_equal(given, c->admin_api_token))
-			return true;
-		defer_free char *detail = mem_printf(
-			"the admin token is missing or wrong: send it as \"%s: …\"; where the "
-			"configuration has none, it is in admin-token in the state directory",
-			c->admin_token_header);
-		problem_simple(x, 403, "forbidden", "request", detail);
 		return false;
 	}
 	return true;
@@ -305,10 +263,16 @@ struct api *api_create(const struct api_setup *setup)
 	unsigned char random[4];
 	api->setup = *setup;
 	api->loopback = config_is_loopback(setup->config);
+	api_reload(api);
 	stats_start();
 	randombytes_buf(random, sizeof(random));
 	(void)sodium_bin2hex(api->id_prefix, sizeof(api->id_prefix), random, sizeof(random));
 	return api;
+}
+
+void api_reload(struct api *api)
+{
+	api->tokens = tokens_read(api->tokens, api->setup.config);
 }
 
 void api_drain(struct api *api)

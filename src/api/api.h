@@ -23,5 +23,7 @@ struct api *api_create(const struct api_setup *setup);
 /* For http_server_create. `trusted`: a unix socket only our own user can reach: no token, no Host
  * rule. */
 struct http_callbacks api_callbacks(struct api *api, bool trusted);
+/* The configuration has other tokens. */
+void api_reload(struct api *api);
 /* From now on new calls are answered 503 and /readyz too. */
 void api_drain(struct api *api);

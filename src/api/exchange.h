@@ -10,6 +10,7 @@ struct api {
 	bool loopback;
 	char id_prefix[17]; /* random, for request ids */
 	unsigned long requests;
+	struct tokens *tokens;
 };
 
 /* Sets X-Request-Id: the client's where it is 1 to 64 plain characters, else ours. */
@@ -27,6 +28,9 @@ struct problem {
 
 /* Answers application/problem+json. */
 void problem_respond(struct http_exchange *x, const struct problem *p);
+/* The same in short; a 503 is to be tried again after a second. */
+void problem_simple(struct http_exchange *x, int status, const char *code, const char *fault,
+	const char *detail);
 /* A fault's status, code and whose it was; stage is kept as given. */
 struct problem problem_of(const struct fault *f, const char *stage);
 /* Answers 200 application/json. Steals body. */

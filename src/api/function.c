@@ -231,8 +231,10 @@ static void timing_add(const struct pending *p, const struct invoke_answer *a)
 {
 	struct http_exchange *x = p->x;
 	http_add_header(x, "Server-Timing",
-		"resolve;dur=%.3f, fetch;dur=%.3f, build;dur=%.3f, jail;dur=%.3f, run;dur=%.3f",
-		ms(p->resolve_ns), ms(a->fetch_ns), ms(a->build_ns), ms(a->jail_ns), ms(a->run_ns));
+		"resolve;dur=%.3f, fetch;dur=%.3f, build;dur=%.3f, queue;dur=%.3f, jail;dur=%.3f, "
+		"run;dur=%.3f",
+		ms(p->resolve_ns), ms(a->fetch_ns), ms(a->build_ns), ms(a->queue_ns),
+		ms(a->jail_ns), ms(a->run_ns));
 	if (a->busted)
 		http_add_header(x, "X-Sky-Island-Cache", "bust%s", a->proxied ? "; proxy" : "");
 	if (a->source == NULL)
@@ -434,12 +436,14 @@ void function_post(struct api *api, struct http_exchange *x)
 		(void)fault_code(&f, FAULT_BUSY, "draining",
 			"the server is stopping and takes no new calls; try another, or again "
 			"later");
-	} else if (request_read(x, &request, &f) == 0 &&
+	} else if (pool_check(api->setup.invoke.pool, note_of(x)->caller, &f) == 0 &&
+		   request_read(x, &request, &f) == 0 &&
 		   (request.ip4 == NULL || ips_allowed(api, request.ip4, &f) == 0)) {
 		struct pending *p = mem_zero(1, sizeof(*p));
 		p->api = api;
 		p->x = x;
 		p->json = request.json;
+		request.caller = note_of(x)->caller;
 		p->resolve_ns = clock_mono_ns() - since;
 		http_set_data(x, p);
 		struct invocation *i = invoke_start(&api->setup.invoke, &request, answered, p);
@@ -448,7 +452,7 @@ void function_post(struct api *api, struct http_exchange *x)
 		return;
 	}
 	invoke_request_finish(&request);
-	struct problem problem = problem_of(&f, "request");
+	struct problem problem = problem_of(&f, f.kind == FAULT_LIMITED ? "jail" : "request");
 	problem_respond(x, &problem);
 }
 

@@ -80,6 +80,7 @@ static void line_write(struct http_exchange *x, int status, uint64_t ns)
 		{"code", .text = note->code},
 		{"module", .text = note->module},
 		{"version", .text = note->version},
+		{"caller", .text = note->caller != NULL ? note->caller->name : NULL},
 		{"peer", .text = http_peer(x)},
 	};
 	log_write_with(level_of(note, status), fields, sizeof(fields) / sizeof(fields[0]),

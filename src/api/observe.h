@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "http/http.h"
 #include "metrics/metrics.h"
+#include "pool/caller.h"
 
 struct note {
 	char id[65]; /* X-Request-Id */
@@ -17,6 +18,7 @@ struct note {
 	enum metric_endpoint endpoint;
 	/* Borrowed while the answer is given; NULL: there is none. */
 	const char *code, *module, *version;
+	struct caller *caller; /* NULL: no token told */
 };
 
 struct note *note_of(struct http_exchange *x);

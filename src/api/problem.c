@@ -60,7 +60,7 @@ struct problem problem_of(const struct fault *f, const char *stage)
 		.fault = table[i].fault,
 		.stage = stage,
 		.detail = f->text,
-		.retry_after = table[i].retry_after,
+		.retry_after = f->seconds > 0 ? f->seconds : table[i].retry_after,
 	};
 }
 

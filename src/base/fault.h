@@ -25,9 +25,10 @@ enum fault_kind {
 
 struct fault {
 	enum fault_kind kind;
-	int error;       /* an errno, or 0 */
-	char code[40];   /* stable, snake_case, for programs; empty: the kind's own */
-	char text[1000]; /* for people: what happened and what to do, UTF-8 */
+	int error;        /* an errno, or 0 */
+	unsigned seconds; /* after which to try again; 0: as its kind has it */
+	char code[40];    /* stable, snake_case, for programs; empty: the kind's own */
+	char text[1000];  /* for people: what happened and what to do, UTF-8 */
 };
 
 /* Sets *f and returns -1, so that `return fault_set(…)` fails. `error` is an errno or 0; its text

@@ -72,6 +72,9 @@ static const struct field fields[] = {
 	{"open", &field_bool, AT(open), .fallback = "false"},
 	{"function_token", &field_secret, AT(function_token), .valid = check_visible,
 		.allowed = token_words, .reload = true},
+	/* after function_token, which they must differ from */
+	{"function_tokens", &field_tokens, .offset = offsetof(struct config, function_tokens),
+		.allowed = "a list of up to 64 objects with name and token", .reload = true},
 	{"user", &field_string, AT(user), .valid = check_name, .allowed = "a user's name"},
 	{"log_level", &field_string, AT(log_level), .fallback = "\"info\"",
 		.valid = check_log_level, .allowed = "\"debug\", \"info\", \"warn\" or \"error\""},
@@ -96,6 +99,11 @@ static const struct field fields[] = {
 	{"jails.cache_max", &field_size, AT(cache_max), .fallback = "\"4GiB\"", .min = MIB,
 		.max = TIB},
 	{"jails.children_max", &field_number, AT(children_max), .fallback = "0", .max = 100000},
+	{"jails.calls_per_function", &field_number, AT(calls_per_function), .fallback = "0",
+		.max = 100000},
+	{"jails.queue_max", &field_number, AT(queue_max), .fallback = "512", .max = 100000},
+	{"jails.queue_timeout", &field_duration, AT(queue_timeout), .fallback = "\"1s\"", .min = MS,
+		.max = HOUR},
 	{"jails.monitoring_addr", &field_string, AT(statsd_host), .fallback = "\"127.0.0.1\"",
 		.valid = check_host, .allowed = host_words},
 	{"jails.build_timeout", &field_duration, AT(build_timeout), .fallback = "\"120s\"",
@@ -263,6 +271,11 @@ void config_finish(struct config *c)
 	pools_drop(c);
 	buf_finish(&c->warnings);
 	*c = (struct config){0};
+}
+
+bool config_asks_token(const struct config *c)
+{
+	return c->function_token != NULL || c->function_tokens_count > 0;
 }
 
 bool config_is_loopback(const struct config *c)

@@ -43,6 +43,12 @@ struct config_git_host { /* git.hosts */
 	char *known_hosts;
 };
 
+struct config_token { /* function_tokens */
+	char *name;   /* of its caller: a-z, 0-9 and dashes */
+	char *token;
+	unsigned calls_max; /* its calls at once; 0: no limit of its own */
+};
+
 enum config_expressions {
 	CONFIG_EXPRESSIONS_OFF,
 	CONFIG_EXPRESSIONS_SIMPLE,
@@ -63,7 +69,9 @@ struct config {
 	unsigned http_port; /* 3280; 0: any free one, printed at start */
 	char **hostnames;   /* NULL-terminated */
 	bool open;
-	char *function_token;  /* NULL: none */
+	char *function_token;                 /* NULL: none; its caller is "default" */
+	struct config_token *function_tokens; /* function_tokens_count of them */
+	size_t function_tokens_count;
 	char *admin_api_token; /* NULL: made at start */
 	char *admin_token_header;
 	char *user; /* whom the server becomes where started as root; NULL: an unused uid */
@@ -92,11 +100,14 @@ struct config {
 	int64_t build_timeout, exec_timeout; /* ns: 120 s, 5 s */
 	int64_t init_timeout, fetch_timeout; /* ns: 5 s, 120 s */
 	unsigned children_max, builds_max, uid_base;
-	unsigned waiting_max;  /* jails that wait for calls, of all programs */
-	size_t waiting_memory; /* bytes for them; 0: a quarter of the host's */
-	int64_t idle_timeout;  /* ns: how long one waits: 10 min */
-	bool proc;             /* jails.proc: /proc inside execution jails */
-	size_t output_max;     /* bytes: 1 MiB */
+	unsigned calls_per_function; /* at once; 0: no limit */
+	unsigned queue_max;          /* calls that wait beyond a limit */
+	int64_t queue_timeout;       /* ns: how long, 1 s */
+	unsigned waiting_max;        /* jails that wait for calls, of all programs */
+	size_t waiting_memory;       /* bytes for them; 0: a quarter of the host's */
+	int64_t idle_timeout;        /* ns: how long one waits: 10 min */
+	bool proc;                   /* jails.proc: /proc inside execution jails */
+	size_t output_max;           /* bytes: 1 MiB */
 	struct config_limits exec, build;
 	struct config_pool *pools; /* pools_count of them */
 	size_t pools_count;
@@ -137,5 +148,7 @@ const struct config_git_host *config_git_find(
 	const struct config *c, const char *name, unsigned port);
 bool config_git_serves(const struct config_git_host *host, const char *scheme);
 
+/* Whether a call needs a token. */
+bool config_asks_token(const struct config *c);
 /* True where `listen` is loopback or a unix socket. */
 bool config_is_loopback(const struct config *c);

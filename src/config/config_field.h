@@ -35,7 +35,8 @@ struct field_kind {
 };
 
 extern const struct field_kind field_string, field_secret, field_bool, field_number, field_duration,
-	field_size, field_choice, field_strings, field_pools, field_statsd, field_git_hosts;
+	field_size, field_choice, field_strings, field_pools, field_statsd, field_git_hosts,
+	field_tokens;
 
 struct field {
 	const char *path; /* dots divide sections */

@@ -11,6 +11,8 @@ int config_reload_check(const struct config *running, const struct config *fresh
 	struct config mixed = {.listen = running->listen,
 		.open = running->open,
 		.function_token = fresh->function_token,
+		.function_tokens = fresh->function_tokens,
+		.function_tokens_count = fresh->function_tokens_count,
 		.admin_api_token = fresh->admin_api_token};
 	struct reading r = {.config = &mixed, .faults = faults};
 	rules_listening(&r);
@@ -26,10 +28,24 @@ static void text_add(json_t *to, const char *name, const char *value)
 		(void)json_object_set_new(to, name, json_string(value));
 }
 
+static json_t *tokens_text(const struct config *c)
+{
+	json_t *tokens = json_array();
+	for (size_t i = 0; i < c->function_tokens_count; i++) {
+		const struct config_token *token = &c->function_tokens[i];
+		(void)json_array_append_new(
+			tokens, json_pack("{s:s, s:s, s:I}", "name", token->name, "token",
+					token->token, "calls_max", (json_int_t)token->calls_max));
+	}
+	return tokens;
+}
+
 char *config_reload_text(const struct config *c)
 {
 	json_t *root = json_object();
 	text_add(root, "function_token", c->function_token);
+	if (c->function_tokens_count > 0)
+		(void)json_object_set_new(root, "function_tokens", tokens_text(c));
 	text_add(root, "admin_api_token", c->admin_api_token);
 	text_add(root, "state_dir", c->state_dir); /* whose default needs an environment */
 	if (c->pools_text != NULL)
@@ -51,6 +67,11 @@ void config_reload_take(struct config *to, struct config *from)
 {
 	text_move(&to->function_token, &from->function_token);
 	text_move(&to->admin_api_token, &from->admin_api_token);
+	field_tokens.drop(&to->function_tokens);
+	to->function_tokens = from->function_tokens;
+	to->function_tokens_count = from->function_tokens_count;
+	from->function_tokens = NULL;
+	from->function_tokens_count = 0;
 	pools_drop(to);
 	to->pools = from->pools;
 	to->pools_count = from->pools_count;

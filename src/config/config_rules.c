@@ -1,5 +1,6 @@
 /* The rules that more than one field takes part in. */
 
+#include "base/defer.h"
 #include "config/config_field.h"
 
 #include <stdio.h>
@@ -8,6 +9,8 @@
 static const char go_default[] = "1.26.8";
 /* What the original's README and example publish: no secret. */
 static const char token_published[] = "asdfasdfasdfasdf";
+static const char published_words[] =
+	"found the token of the published example, allowed beyond loopback: one of your own";
 
 /* Toolchains that fetch and check themselves begin with 1.21; so do their three-part names. */
 static void go_version_settle(struct reading *r)
@@ -44,20 +47,22 @@ void rules_listening(struct reading *r)
 	const struct config *c = r->config;
 	if (c->listen == NULL || config_is_loopback(c))
 		return;
-	if (c->function_token == NULL && !c->open && !field_faulty(r, "function_token") &&
-		!field_faulty(r, "open"))
+	/* Places without a token in them have complaints of their own. */
+	if (!config_asks_token(c) && c->function_tokens == NULL && !c->open &&
+		!field_faulty(r, "function_token") && !field_faulty(r, "open"))
 		field_complain(r, "listen",
 			"found %s, which is beyond loopback, allowed: with function_token, or with "
 			"\"open\": true",
 			c->listen);
 	if (is_published(c->admin_api_token))
-		field_complain(r, "admin_api_token",
-			"found the token of the published example, allowed beyond loopback: one of "
-			"your own");
+		field_complain(r, "admin_api_token", "%s", published_words);
 	if (is_published(c->function_token))
-		field_complain(r, "function_token",
-			"found the token of the published example, allowed beyond loopback: one of "
-			"your own");
+		field_complain(r, "function_token", "%s", published_words);
+	for (size_t i = 0; c->function_tokens != NULL && i < c->function_tokens_count; i++) {
+		defer_free char *path = mem_printf("function_tokens[%zu].token", i);
+		if (is_published(c->function_tokens[i].token))
+			field_complain(r, path, "%s", published_words);
+	}
 }
 
 static void filesystem_check(struct reading *r)

@@ -164,7 +164,8 @@ static void built_rest(struct built *built)
 {
 	struct pool_program *program = &built->artifact.program;
 	pool_forget(built->artifacts->setup.pool, program);
-	*program = (struct pool_program){.fd = program->fd, .module = program->module};
+	*program = (struct pool_program){
+		.fd = program->fd, .module = program->module, .function = program->function};
 }
 
 void built_strip(struct built *built)
@@ -267,6 +268,7 @@ static struct built *built_add(
 	memcpy(built->key, key, sizeof(built->key));
 	built->node.key = built->key;
 	built->label = mem_printf("%s@%s", source->package, source->version);
+	built->artifact.program.function = built->label;
 	built->artifacts = artifacts;
 	built->item.kind = &built_kind;
 	built->artifact.program.fd = -1;

@@ -38,6 +38,7 @@ static void artifact_row(void *ctx, const struct store_row *row)
 	memcpy(built->artifact.digest, row->text[ARTIFACTS_DIGEST], sizeof(built->artifact.digest));
 	built->node.key = built->key;
 	built->label = mem_strdup(row->text[ARTIFACTS_SOURCE]);
+	built->artifact.program.function = built->label;
 	built->names = mem_strdup(row->text[ARTIFACTS_FUNCTIONS]);
 	built->artifacts = a;
 	built->ready = true;

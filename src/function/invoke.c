@@ -21,7 +21,7 @@ struct invocation {
 	bool as_expression; /* the call is compiled */
 	unsigned busy;      /* functions of ours on the stack that still need it */
 	bool finished;      /* answered: freed once nobody needs it */
-	uint64_t since_ns, fetch_ns, build_ns, jail_ns, run_ns;
+	uint64_t since_ns, fetch_ns, build_ns, queue_ns, jail_ns, run_ns;
 	bool built;
 };
 
@@ -44,6 +44,7 @@ static void answer_give(struct invocation *i, struct invoke_answer *answer)
 	answer->source = i->source;
 	answer->fetch_ns = i->fetch_ns;
 	answer->build_ns = i->build_ns;
+	answer->queue_ns = i->queue_ns;
 	answer->jail_ns = i->jail_ns;
 	answer->run_ns = i->run_ns;
 	answer->built = i->built;
@@ -84,6 +85,7 @@ static void fault_give(
 static void call_ended(struct invocation *i, const struct pool_result *result)
 {
 	i->pool_call = NULL;
+	i->queue_ns += result->queue_ns;
 	i->jail_ns += result->jail_ns;
 	i->run_ns += result->run_ns;
 	if (result->outcome == POOL_DECLINED && !i->as_expression && i->request.call != NULL) {
@@ -114,7 +116,8 @@ static void jail_next(struct invocation *i, struct artifact *artifact)
 	struct pool_request request = {.flags = i->request.json ? FRAME_CALL_JSON : 0U,
 		.name = "",
 		.rest = &rest,
-		.ip4 = i->request.ip4};
+		.ip4 = i->request.ip4,
+		.caller = i->request.caller};
 	if (i->request.call == NULL) {
 		buf_puts(&rest, i->request.args);
 		request.flags |= FRAME_CALL_TYPED;

@@ -11,6 +11,7 @@
 
 #include "function/artifact.h"
 #include "function/call.h"
+#include "pool/caller.h"
 
 struct invoke_setup {
 	struct sources *sources;
@@ -29,6 +30,7 @@ struct invoke_request {
 	char *ip4;       /* the pool of the jail's address, "": the first; NULL: no network */
 	bool json;       /* output: json */
 	bool cache_bust;
+	struct caller *caller; /* as long as the process; NULL: no token told */
 };
 
 /* Which stage a fault happened in, for people. */
@@ -42,6 +44,7 @@ struct invoke_answer {
 	const struct pool_result *result; /* NULL: there is a fault */
 	const struct source *source;      /* NULL: not known */
 	uint64_t fetch_ns, build_ns;      /* 0: nothing had to be done */
+	uint64_t queue_ns;                /* waiting for its turn */
 	uint64_t jail_ns, run_ns;         /* of all its jails: a call that was declined had two */
 	bool built;
 	bool busted;  /* cache_bust: what was remembered was not asked */

@@ -16,6 +16,7 @@
 	X(POOL, "result", "hit", "starting", "miss")                                               \
 	X(STAGE, "stage", "request", "resolve", "fetch", "build", "jail", "run")                   \
 	X(CACHE, "cache", "artifact", "source")                                                    \
+	X(LIMIT, "limit", "node", "function", "caller")                                            \
 	X(RESULT, "result", "hit", "joined", "miss")                                               \
 	X(ENDPOINT, "endpoint", "function", "health", "ready", "metrics", "api_stats", "jails",    \
 		"jail", "ips", "admin", "other")                                                   \
@@ -41,6 +42,8 @@
 		"Calls by how the function's program ended.")                                      \
 	X(POOL_ASKED, "pool.", "sky_pool_requests_total", POOL, NONE,                              \
 		"Jails asked of the pool: one waited, one was starting, one had to be made.")      \
+	X(REFUSED, "queue.refused.", "sky_calls_refused_total", LIMIT, NONE,                       \
+		"Calls refused by 429, by the limit they were beyond.")                            \
 	X(CACHE_ASKED, "cache.", "sky_cache_requests_total", CACHE, RESULT,                        \
 		"Programs and sources asked for: there, joined one under way, or made.")           \
 	X(REQUEST, "request.", "sky_requests_total", ENDPOINT, STATUS,                             \
@@ -59,6 +62,8 @@
 		"From telling a jail to end until it had.")                                        \
 	X(JAIL_WAIT, "jail.wait", "sky_jail_wait_seconds", NONE, NONE,                             \
 		"How long calls waited for their jail.")                                           \
+	X(QUEUE_WAIT, "queue.wait", "sky_queue_wait_seconds", NONE, NONE,                          \
+		"How long calls that had to wait for their turn did.")                             \
 	X(REPO_CLONE, "repo.clone", "sky_fetch_seconds", NONE, NONE,                               \
 		"Fetches of a source with all it needs.")                                          \
 	X(BUILD, "build", "sky_build_seconds", NONE, NONE, "Builds of a program.")                 \
@@ -75,6 +80,8 @@
 	X(JAILS_WAITING, "jails.waiting", "sky_jails_waiting", NONE, NONE,                         \
 		"Jails in which a program waits for a call.")                                      \
 	X(JAILS_RUNNING, "jails.running", "sky_jails_running", NONE, NONE, "Calls that run.")      \
+	X(QUEUE_LENGTH, "queue.length", "sky_queue_length", NONE, NONE,                            \
+		"Calls that wait for their turn.")                                                 \
 	X(BUILDS_RUNNING, "builds.running", "sky_builds_running", NONE, NONE, "Builds that run.")  \
 	X(FETCHES_RUNNING, "fetches.running", "sky_fetches_running", NONE, NONE,                   \
 		"Fetches that run.")                                                               \
@@ -94,6 +101,7 @@ enum metric {
 
 /* The labels' values, where callers have no enum of their own for them. */
 enum metric_pool { METRIC_POOL_HIT, METRIC_POOL_STARTING, METRIC_POOL_MISS };
+enum metric_limit { METRIC_LIMIT_NODE, METRIC_LIMIT_FUNCTION, METRIC_LIMIT_CALLER };
 enum metric_cache { METRIC_CACHE_ARTIFACT, METRIC_CACHE_SOURCE };
 enum metric_result { METRIC_RESULT_HIT, METRIC_RESULT_JOINED, METRIC_RESULT_MISS };
 enum metric_endpoint {

@@ -95,6 +95,7 @@ static void on_control(uv_poll_t *handle, int status, int events)
 		node_reload_take(s->node, text, (size_t)n);
 		if (s->leases != NULL)
 			lease_reload(s->leases, s->node->pools);
+		api_reload(s->api);
 		sodium_memzero(text, (size_t)n);
 		return;
 	}
@@ -144,6 +145,9 @@ static void pool_open(struct server *s)
 		.waiting_max = c->waiting_max,
 		.waiting_bytes_max = c->waiting_memory > 0 ? c->waiting_memory : memory_quarter(),
 		.running_max = c->children_max > 0 ? c->children_max : 256,
+		.function_max = c->calls_per_function,
+		.queue_max = c->queue_max,
+		.queue_ms = ms_of(c->queue_timeout),
 		.idle_ms = (uint64_t)(c->idle_timeout / 1000000),
 		.leases = s->leases,
 	};
@@ -239,6 +243,7 @@ static void gauges_set(void *ctx, bool exposed)
 	size_t resident = 0;
 	metrics_set(METRIC_JAILS_WAITING, pool_waiting(s->pool));
 	metrics_set(METRIC_JAILS_RUNNING, pool_running(s->pool));
+	metrics_set(METRIC_QUEUE_LENGTH, pool_queued(s->pool));
 	metrics_set(METRIC_BUILDS_RUNNING, tools_running(s->tools, JAIL_BUILD));
 	metrics_set(METRIC_FETCHES_RUNNING,
 		tools_running(s->tools, JAIL_FETCH) + tools_running(s->tools, JAIL_GIT));

@@ -25,7 +25,6 @@ uv_loop_t *pool_loop(const struct pool *pool)
 
 void call_free(struct pool_call *call)
 {
-	call->pool->running--;
 	buf_finish(&call->frame);
 	free(call->ip4);
 	free(call);
@@ -34,7 +33,7 @@ void call_free(struct pool_call *call)
 void call_fail(struct pool_call *call, const struct fault *f)
 {
 	struct pool_result result = {.outcome = POOL_FAULT, .fault = *f, .out = "", .err = ""};
-	result.jail_ns = clock_mono_ns() - call->asked_ns;
+	result.queue_ns = clock_mono_ns() - call->asked_ns;
 	call->done(call->ctx, &result);
 	call_free(call);
 }
@@ -57,14 +56,8 @@ void pool_on_ready(struct pool_run *run)
 	start_over(pool, run);
 	if (run->address != 0)
 		lease_confirm(pool->limits.leases, run->address);
-	struct pool_call *call = run->call == NULL && run->program != NULL && run->spare
-					 ? queue_find(pool, run->program)
-					 : NULL;
 	if (run->call != NULL) {
 		run_begin(run);
-	} else if (call != NULL) {
-		spares_leave(pool, run);
-		run_give(run, call);
 	} else if (run->program == NULL || pool->ending) {
 		run->state = RUN_ENDING;
 		run_kill(run, POOL_JAIL_KILLED);
@@ -80,22 +73,25 @@ _Static_assert(
 static void result_count(const struct pool_result *result)
 {
 	metrics_count(METRIC_EXEC_ENDED, result->outcome, 0);
-	metrics_time(METRIC_JAIL_WAIT, result->jail_ns);
+	metrics_time(METRIC_JAIL_WAIT, result->queue_ns + result->jail_ns);
 	if (!result->in_init)
 		metrics_time(METRIC_EXEC, result->run_ns);
 }
 
 void pool_on_result(struct pool_run *run, struct pool_result *result)
 {
+	struct pool *pool = run->pool;
 	struct pool_call *call = run->call;
 	run->call = NULL;
 	result_count(result);
+	admission_give(pool->admission, &run->ticket);
 	call->done(call->ctx, result);
 	/* Behind the answer: what the next call will need. A program that never gets ready is not
 	 * tried again unasked. */
 	if (!result->in_init && result->outcome != POOL_FAULT)
-		spares_soon(run->pool, run->program);
+		spares_soon(pool, run->program);
 	call_free(call);
+	starts_serve(pool);
 }
 
 /* What waited, or was about to, is replaced at once; a call's jail behind its answer. */
@@ -117,6 +113,7 @@ void pool_on_kill(struct pool_run *run)
 void pool_on_gone(struct pool_run *run, uint64_t memory_peak)
 {
 	start_over(run->pool, run);
+	admission_give(run->pool->admission, &run->ticket); /* of a caller that left */
 	if (run->program != NULL && memory_peak > 0)
 		run->program->bytes = memory_peak;
 	if (run->program != NULL && run->state == RUN_WAITING) {
@@ -164,7 +161,7 @@ static void pool_released(void *ctx, uint32_t address)
 void pool_on_address(struct pool_run *run)
 {
 	if (run->call != NULL)
-		metrics_time(METRIC_NETWORK_ALLOCATE, clock_mono_ns() - run->call->asked_ns);
+		metrics_time(METRIC_NETWORK_ALLOCATE, clock_mono_ns() - run->call->placed_ns);
 }
 
 bool pool_on_taken(struct pool_run *run, enum jailer_taken taken)
@@ -180,74 +177,94 @@ bool pool_on_taken(struct pool_run *run, enum jailer_taken taken)
 	if (next == NULL)
 		return false;
 	run->call = NULL;
+	next->ticket = run->ticket;
+	run->ticket = (struct ticket){0};
 	run_give(next, call);
 	return true;
 }
 
 /* ---- calls ---- */
 
-/* Finds or starts a jail for it; call->run stays NULL where it has to queue. */
-static int call_place(struct pool *pool, struct pool_call *call, struct fault *f)
+/* The jail that waits for it, or is on its way; else a new one, where that has its turn. */
+static struct pool_run *run_find(struct pool *pool, struct pool_call *call, struct fault *f)
 {
 	struct pool_program *program = call->program;
-	demand_note(&program->demand, call->asked_ns);
-	call->waited = program->waiting != NULL;
-	call->run = call->waited ? program->waiting : spares_starting(pool, program);
-	metrics_count(METRIC_POOL_ASKED,
-		call->waited        ? METRIC_POOL_HIT
-		: call->run != NULL ? METRIC_POOL_STARTING
-				    : METRIC_POOL_MISS,
-		0);
+	struct pool_run *run = program->waiting;
+	call->waited = run != NULL;
 	if (call->waited)
-		spares_remove(pool, call->run);
-	else if (call->run == NULL && start_allowed(pool) &&
-		 (call->run = start_run(pool, program, NULL, f)) == NULL)
-		return -1;
+		spares_remove(pool, run);
+	else
+		run = spares_starting(pool, program);
+	const bool found = run != NULL;
+	if (!found && start_has_room(pool))
+		run = start_run(pool, program, NULL, f);
+	if (run != NULL)
+		metrics_count(METRIC_POOL_ASKED,
+			call->waited ? METRIC_POOL_HIT
+			: found      ? METRIC_POOL_STARTING
+				     : METRIC_POOL_MISS,
+			0);
+	return run;
+}
+
+/* One with an address is made for its call, at once: none waits. */
+static struct pool_run *run_make(struct pool *pool, struct pool_call *call, struct fault *f)
+{
+	metrics_count(METRIC_POOL_ASKED, METRIC_POOL_MISS, 0);
+	call->tries_left = ADDRESS_TRIES;
+	return run_with_address(pool, call->program, call->ip4, f);
+}
+
+int call_place(struct pool *pool, struct pool_call *call, struct fault *f)
+{
+	struct pool_run *run =
+		call->ip4 != NULL ? run_make(pool, call, f) : run_find(pool, call, f);
+	if (run == NULL)
+		return f->kind != FAULT_NONE ? -1 : 0;
+	admission_take(pool->admission, &call->entry, &run->ticket, call->placed_ns);
+	run_give(run, call);
 	return 0;
 }
 
-/* A jail of its own, at once: none with an address waits, and none queues. */
-static int call_place_with_address(
-	struct pool *pool, struct pool_call *call, const char *ip4, struct fault *f)
+static struct pool_call *call_make(struct pool *pool, struct pool_program *program,
+	const struct pool_request *request, void (*done)(void *, const struct pool_result *),
+	void *ctx)
 {
-	metrics_count(METRIC_POOL_ASKED, METRIC_POOL_MISS, 0);
-	call->run = run_with_address(pool, call->program, ip4, f);
-	if (call->run == NULL)
+	struct pool_call *call = mem_zero(1, sizeof(*call));
+	call->asked_ns = call->placed_ns = clock_mono_ns();
+	call->pool = pool;
+	call->program = program;
+	call->ip4 = request->ip4 != NULL ? mem_strdup(request->ip4) : NULL;
+	call->done = done;
+	call->ctx = ctx;
+	if (program->counted == NULL)
+		program->counted = admission_function(pool->admission, program->function);
+	admission_name(pool->admission, &call->entry, program->counted, request->caller);
+	frame_put_call(&call->frame, request->flags, (int64_t)(pool->limits.exec_ms * 1000000U),
+		request->name, request->rest);
+	return call;
+}
+
+/* Gives it its place, or lets it wait. */
+static int call_admit(struct pool *pool, struct pool_call *call, struct fault *f)
+{
+	if (admission_is_free(pool->admission, &call->entry) && queue_next(pool) == NULL &&
+		call_place(pool, call, f) < 0)
 		return -1;
-	call->ip4 = mem_strdup(ip4);
-	call->tries_left = ADDRESS_TRIES;
-	return 0;
+	return call->run != NULL ? 0 : queue_add(pool, call, f);
 }
 
 struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	const struct pool_request *request,
 	void (*done)(void *ctx, const struct pool_result *result), void *ctx, struct fault *f)
 {
-	if (pool->running >= pool->limits.running_max) {
-		(void)fault_code(f, FAULT_LIMITED, "too_many_calls",
-			"%u calls run already, as many as are allowed; try again later",
-			pool->running);
+	struct pool_call *call = call_make(pool, program, request, done, ctx);
+	if (call_admit(pool, call, f) < 0) {
+		call_free(call);
 		return NULL;
 	}
-	struct pool_call *call = mem_zero(1, sizeof(*call));
-	call->asked_ns = clock_mono_ns();
-	call->pool = pool;
-	call->program = program;
-	call->done = done;
-	call->ctx = ctx;
-	if ((request->ip4 != NULL ? call_place_with_address(pool, call, request->ip4, f)
-				  : call_place(pool, call, f)) < 0) {
-		free(call);
-		return NULL;
-	}
-	frame_put_call(&call->frame, request->flags, (int64_t)(pool->limits.exec_ms * 1000000U),
-		request->name, request->rest);
-	pool->running++;
-	if (call->run == NULL) {
-		queue_add(pool, call);
-		return call;
-	}
-	run_give(call->run, call);
+	if (request->ip4 == NULL)
+		demand_note(&program->demand, call->asked_ns);
 	return call;
 }
 
@@ -259,11 +276,22 @@ void pool_call_cancel(struct pool_call *call)
 		call_free(call);
 		return;
 	}
+	/* Its ticket stays with the run: it counts until it is gone. */
 	run->call = NULL;
 	run->state = RUN_ENDING;
 	run_kill(run, POOL_JAIL_KILLED);
 	spares_refill(run->pool, run->program);
 	call_free(call);
+}
+
+int pool_check(struct pool *pool, const struct caller *caller, struct fault *f)
+{
+	const enum admission_limit limit =
+		admission_is_full(pool->admission, caller, clock_mono_ns());
+	if (limit == ADMISSION_OPEN)
+		return 0;
+	queue_refuse(pool, limit, caller, f);
+	return -1;
 }
 
 bool pool_program_called(const struct pool_program *program)
@@ -281,11 +309,11 @@ bool pool_program_used(const struct pool_program *program)
 
 void pool_forget(struct pool *pool, struct pool_program *program)
 {
-	struct pool_call *call;
 	spares_unwant(pool, program);
-	/* Its calls start now, out of turn: they have the program, as long as it is open. */
-	while ((call = queue_find(pool, program)) != NULL)
-		call_start(pool, call);
+	if (program->queued > 0)
+		queue_adopt(pool, program);
+	admission_release(pool->admission, program->counted);
+	program->counted = NULL;
 	while (program->waiting != NULL)
 		spares_end(pool, program->waiting);
 	while (program->runs != NULL) {
@@ -300,7 +328,12 @@ void pool_forget(struct pool *pool, struct pool_program *program)
 
 unsigned pool_running(const struct pool *pool)
 {
-	return pool->running;
+	return admission_running(pool->admission);
+}
+
+unsigned pool_queued(const struct pool *pool)
+{
+	return admission_queued(pool->admission);
 }
 
 unsigned pool_waiting(const struct pool *pool)
@@ -315,6 +348,16 @@ struct pool *pool_create(
 	pool->loop = loop;
 	pool->jailers = jailers;
 	pool->limits = *limits;
+	const uint64_t burst_ms =
+		limits->init_ms > limits->queue_ms ? limits->init_ms : limits->queue_ms;
+	const struct admission_limits admission = {
+		.node_max = limits->running_max,
+		.function_max = limits->function_max,
+		.queue_max = limits->queue_max,
+		.queue_ns = limits->queue_ms * 1000000U,
+		.burst_ns = burst_ms * 1000000U,
+	};
+	pool->admission = admission_create(&admission);
 	if (limits->leases != NULL)
 		jailer_client_on_released(jailers, pool_released, pool);
 	starts_open(pool);

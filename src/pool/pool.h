@@ -12,6 +12,7 @@
 #include "base/fault.h"
 #include "jailer/client.h"
 #include "net/lease.h"
+#include "pool/caller.h"
 #include "pool/demand.h"
 
 #include <stdbool.h>
@@ -46,6 +47,7 @@ struct pool_result {
 	const char *text; /* RESULT's JSON, or the text of DECLINED, REFUSED or NOT_JSON */
 	size_t text_len;
 	bool waited;              /* a jail was waiting for the call */
+	uint64_t queue_ns;        /* until its turn came */
 	uint64_t jail_ns, run_ns; /* until a jail was READY; from CALL to the end */
 	struct fault fault;
 };
@@ -55,10 +57,13 @@ struct pool_result {
 struct pool_program {
 	int fd;                   /* the binary, open for reading */
 	char *module;             /* its owner's: "path@version", for people; NULL: not known */
+	const char *function;     /* its owner's: what its calls are counted as; NULL: by itself */
 	struct pool_run *runs;    /* all that are alive */
 	struct pool_run *waiting; /* of those, READY ones; the newest first */
 	unsigned spare;           /* of those, waiting ones and such as will be */
-	unsigned queued;          /* calls that wait for their turn to start one */
+	unsigned queued;          /* calls that wait for their turn */
+	struct function *counted; /* what `function` names */
+	bool orphan;              /* the pool's own, for calls that wait: its owner let go of it */
 	struct demand demand;
 	uint64_t bytes;                    /* that one of its jails used at most, when last told */
 	struct pool_program *next_wanting; /* of those that want a spare, when it is their turn */
@@ -70,7 +75,10 @@ struct pool_limits {
 	size_t output_max;          /* stdout and stderr, each */
 	unsigned waiting_max;       /* over all programs; the least recently used goes first */
 	uint64_t waiting_bytes_max; /* likewise */
-	unsigned running_max;       /* calls at once; beyond: FAULT_LIMITED */
+	unsigned running_max;       /* calls at once; beyond they wait (admission.h) */
+	unsigned function_max;      /* of one function; 0: no limit */
+	unsigned queue_max;         /* calls that may wait beyond a limit */
+	uint64_t queue_ms;          /* and how long; beyond: FAULT_LIMITED */
 	uint64_t idle_ms;           /* a jail waits no longer than this */
 	struct leases *leases;      /* NULL: no call gets an address */
 };
@@ -81,6 +89,7 @@ struct pool_request {
 	const struct buf *rest; /* as frame.h says */
 	const char *ip4;        /* the pool of addresses its jail has one of, ""  the first; NULL:
 				   no network */
+	struct caller *caller;  /* NULL: nobody known */
 };
 
 struct pool;
@@ -88,6 +97,8 @@ struct pool_call;
 
 struct pool *pool_create(
 	uv_loop_t *loop, struct jailer_client *jailers, const struct pool_limits *limits);
+/* Whether a call of this caller would be refused whatever it calls: -1 and f set then. */
+int pool_check(struct pool *pool, const struct caller *caller, struct fault *f);
 /* Calls; `done` comes once, later, unless cancelled; the result's pointers are valid until it
  * returns. NULL: f set (FAULT_LIMITED, FAULT_BUSY). What the request points to is copied. */
 struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
@@ -102,6 +113,7 @@ bool pool_program_used(const struct pool_program *program);
 /* Ends the program's waiting jails and lets go of it; calls in progress go on. */
 void pool_forget(struct pool *pool, struct pool_program *program);
 unsigned pool_running(const struct pool *pool);
+unsigned pool_queued(const struct pool *pool);
 unsigned pool_waiting(const struct pool *pool);
 /* For the end of the process: ends all waiting jails and keeps none from now on. Calls in progress
  * go on. */

@@ -1,7 +1,7 @@
 #pragma once
 
-/* pool_private: what pool.c (calls, and what comes of them), starts.c (jails that are started, and
- * the calls that queue for that) and spares.c (jails that wait for calls) share. */
+/* pool_private: what pool.c (calls, and what comes of them), queue.c (calls that wait for their
+ * turn), starts.c (jails that are started) and spares.c (jails that wait for calls) share. */
 
 #include "pool/run.h"
 
@@ -11,12 +11,12 @@ struct pool {
 	uv_loop_t *loop;
 	struct jailer_client *jailers;
 	struct pool_limits limits;
-	unsigned running; /* calls */
+	struct admission *admission;
 	bool ending;
 	/* starts.c */
 	struct pool_run *starting[STARTS_MAX]; /* starts under way that count */
 	unsigned starting_count;
-	struct pool_call *first, **last; /* calls that wait for their turn to start a jail */
+	uint64_t start_ns; /* how long one takes, of late */
 	uv_timer_t slow;
 	/* spares.c */
 	struct pool_run *oldest, *newest; /* all that wait, by age */
@@ -33,6 +33,29 @@ void call_free(struct pool_call *call);
 void call_fail(struct pool_call *call, const struct fault *f);
 /* Takes a run out of its program's list: it is no longer of any. */
 void run_forget(struct pool_run *run);
+/* Finds or starts a jail for a call that may have its place, which it takes. -1: f set, and it is
+ * still where it was; 0 with no run: no start has its turn. */
+int call_place(struct pool *pool, struct pool_call *call, struct fault *f);
+
+/* ---- queue.c ---- */
+
+/* Lets it wait for its turn. -1: there is no room, f set. */
+int queue_add(struct pool *pool, struct pool_call *call, struct fault *f);
+/* Takes it out. */
+void queue_leave(struct pool_call *call);
+/* The call whose turn it is, if there is one that can have its place now. */
+struct pool_call *queue_next(struct pool *pool);
+/* Gives their places to all whose turn it is now. */
+void queue_serve(struct pool *pool);
+/* Refuses all that waited too long. */
+void queue_expire(struct pool *pool, uint64_t now);
+/* Whether somebody waits for no more than a jail's start. */
+bool queue_wants_start(const struct pool *pool);
+/* Its calls go on waiting for a program of their own. */
+void queue_adopt(struct pool *pool, struct pool_program *program);
+/* A call of this caller is beyond that limit: sets f. */
+void queue_refuse(const struct pool *pool, enum admission_limit limit, const struct caller *caller,
+	struct fault *f);
 
 /* ---- starts.c ---- */
 
@@ -42,16 +65,14 @@ struct pool_run *start_run(struct pool *pool, struct pool_program *program,
 	const struct lease_grant *grant, struct fault *f);
 /* It is READY, or gone: it no longer counts as a start. */
 void start_over(struct pool *pool, const struct pool_run *run);
-/* Whether a start's turn has come: calls that queue go first. */
+/* Whether there is room for another. */
+bool start_has_room(const struct pool *pool);
+/* Whether a spare may be started: calls that wait for a start go first. */
 bool start_allowed(const struct pool *pool);
-void queue_add(struct pool *pool, struct pool_call *call);
-void queue_leave(struct pool_call *call);
-/* Takes the first call that waits for this program; NULL: there is none. */
-struct pool_call *queue_find(struct pool *pool, const struct pool_program *program);
-/* Starts a call's jail out of turn. */
-void call_start(struct pool *pool, struct pool_call *call);
-/* Starts what has its turn now: calls first, then spares. */
+/* Something changed: gives their places to calls whose turn it is, then starts spares. */
 void starts_serve(struct pool *pool);
+/* Somebody waits: time is looked at. */
+void starts_watch(struct pool *pool);
 
 /* ---- spares.c ---- */
 

@@ -63,7 +63,8 @@ static void result_tell(struct pool_run *run, struct pool_result *result)
 	const uint64_t now = clock_mono_ns();
 	struct pool_call *call = run->call;
 	result->waited = call->waited;
-	result->jail_ns = (call->called_ns != 0 ? call->called_ns : now) - call->asked_ns;
+	result->queue_ns = call->placed_ns - call->asked_ns;
+	result->jail_ns = (call->called_ns != 0 ? call->called_ns : now) - call->placed_ns;
 	result->run_ns = call->called_ns != 0 ? now - call->called_ns : 0;
 	result->in_init = call->called_ns == 0;
 	(void)buf_reserve(&run->out_text, 1);

@@ -6,15 +6,16 @@
  *   STARTING ──READY──► WAITING ──CALL──► CALLED ──RESULT, or its end──► ENDING ──EXITED──► freed
  */
 
+#include "pool/admission.h"
 #include "pool/pool.h"
 
 enum run_state { RUN_STARTING, RUN_WAITING, RUN_CALLED, RUN_ENDING };
 
 struct pool_call {
 	struct pool *pool;
-	struct pool_run *run;         /* NULL while it waits for its turn to start one */
+	struct pool_run *run;         /* NULL while it waits for its turn */
 	struct pool_program *program; /* while it waits */
-	struct pool_call *next;       /* in the pool's queue */
+	struct entry entry;           /* in the pool's queue */
 	struct buf frame;             /* CALL; written up to frame_sent */
 	size_t frame_sent;
 	void (*done)(void *ctx, const struct pool_result *result);
@@ -22,7 +23,7 @@ struct pool_call {
 	bool waited;
 	char *ip4;           /* as in pool_request, a copy; NULL: none */
 	unsigned tries_left; /* of addresses that turn out to be somebody else's */
-	uint64_t asked_ns, called_ns;
+	uint64_t asked_ns, placed_ns, called_ns;
 };
 
 struct pool_run {
@@ -30,6 +31,7 @@ struct pool_run {
 	struct pool *pool;
 	struct pool_program *program; /* NULL once forgotten */
 	struct pool_call *call;       /* NULL: nobody waits for it */
+	struct ticket ticket; /* its call's, also while it is killed for a caller that left */
 	struct pool_run *sibling,
 		**sibling_at;           /* all of its program, and what points to this one */
 	struct pool_run *next;          /* waiting in its program, newest first */

@@ -24,7 +24,7 @@ static void taken_is_whole(const struct config *c)
 	must(c->exec_timeout > 0 && c->build_timeout > 0 && c->init_timeout > 0 &&
 		c->fetch_timeout > 0);
 	must(c->http_port <= 65535 && c->exec.memory >= 32 << 20 && c->builds_max > 0);
-	must(config_is_loopback(c) || c->open || c->function_token != NULL);
+	must(config_is_loopback(c) || c->open || config_asks_token(c));
 	for (size_t i = 0; i < c->pools_count; i++) {
 		const struct config_pool *pool = &c->pools[i];
 		must(pool->name != NULL && pool->start_addr != NULL && pool->end_addr != NULL);
