@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"bytes"
 	"encoding/binary"
 	"syscall"
 	"unsafe"
@@ -20,6 +21,7 @@ const (
 
 	flagJSON  = 1
 	flagTyped = 2
+	flagStay  = 4
 )
 
 // request is a CALL frame.
@@ -28,10 +30,14 @@ type request struct {
 	deadline int64
 	name     string
 	rest     []byte
+	cancel   func() // of its context; nil: there is none
 }
 
 func (c request) json() bool  { return c.flags&flagJSON != 0 }
 func (c request) typed() bool { return c.flags&flagTyped != 0 }
+
+// stays says whether the program waits for another call behind this one.
+func (c request) stays() bool { return c.flags&flagStay != 0 }
 
 func ready() {
 	answer(frameReady, "")
@@ -96,7 +102,11 @@ func receive() request {
 		}
 	}
 	length := binary.LittleEndian.Uint32(frame)
-	return decodeCall(frame[4 : 4+length])
+	frame = frame[4 : 4+length]
+	if len(frame) > 1 && frame[1]&flagStay != 0 {
+		frame = bytes.Clone(frame) // what it says may be kept, and the next comes to the same place
+	}
+	return decodeCall(frame)
 }
 
 func decodeCall(frame []byte) request {

@@ -15,14 +15,14 @@ import (
 // fit is said in words for the caller; there is no Go text to compile.
 
 // typedArguments decodes a JSON array; why is empty on success.
-func typedArguments(name string, f reflect.Type, rest []byte, deadline int64) (arguments []reflect.Value, why string) {
+func typedArguments(c *request, f reflect.Type) (arguments []reflect.Value, why string) {
 	var given []json.RawMessage
-	if err := json.Unmarshal(rest, &given); err != nil {
+	if err := json.Unmarshal(c.rest, &given); err != nil {
 		return nil, "the arguments are not a JSON array: " + reason(err)
 	}
 	arguments = make([]reflect.Value, 0, f.NumIn())
 	if f.NumIn() > 0 && f.In(0) == reflect.TypeFor[context.Context]() {
-		arguments = append(arguments, reflect.ValueOf(until(deadline)))
+		arguments = append(arguments, reflect.ValueOf(c.context()))
 	}
 	own := len(arguments)
 	fixed := f.NumIn()
@@ -30,11 +30,11 @@ func typedArguments(name string, f reflect.Type, rest []byte, deadline int64) (a
 		fixed--
 	}
 	if len(given) < fixed-own || len(given) > fixed-own && !f.IsVariadic() {
-		return nil, wrongCount(name, fixed-own, len(given), f.IsVariadic())
+		return nil, wrongCount(c.name, fixed-own, len(given), f.IsVariadic())
 	}
 	for i := own; i < fixed; i++ {
 		argument := reflect.New(f.In(i))
-		if why := decode(given[i-own], argument, i-own+1, name); why != "" {
+		if why := decode(given[i-own], argument, i-own+1, c.name); why != "" {
 			return nil, why
 		}
 		arguments = append(arguments, argument.Elem())
@@ -42,7 +42,7 @@ func typedArguments(name string, f reflect.Type, rest []byte, deadline int64) (a
 	if !f.IsVariadic() {
 		return arguments, ""
 	}
-	return spreadTyped(name, f.In(fixed), given[fixed-own:], fixed-own, arguments)
+	return spreadTyped(c.name, f.In(fixed), given[fixed-own:], fixed-own, arguments)
 }
 
 func spreadTyped(name string, t reflect.Type, given []json.RawMessage, before int,
@@ -99,15 +99,22 @@ func reason(err error) string {
 	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
-// until is the context that ends at the deadline, in nanoseconds since 1970; 0 is none. It is never
-// cancelled: the program ends with the call.
-func until(deadline int64) context.Context {
-	if deadline == 0 {
+// context is the one that ends at the call's deadline. It is cancelled only where the program outlives
+// the call (end): else a timer would stay behind each call, and hide the deadlocks of later ones.
+func (c *request) context() context.Context {
+	if c.deadline == 0 {
 		return context.Background()
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, deadline))
-	_ = cancel
+	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, c.deadline))
+	c.cancel = cancel
 	return ctx
+}
+
+// end lets go of what the call had for itself alone.
+func (c *request) end() {
+	if c.cancel != nil {
+		c.cancel()
+	}
 }
 
 // ErrorPlace says whether the last result is the call's error.

@@ -114,7 +114,9 @@ static void jail_next(struct invocation *i, struct artifact *artifact)
 	struct pool_request request = {.flags = i->request.json ? FRAME_CALL_JSON : 0U,
 		.name = "",
 		.rest = &rest,
-		.ip4 = i->request.ip4};
+		.ip4 = i->request.ip4,
+		.reuse = i->request.reuses ? &i->request.reuse : NULL,
+		.caller = i->request.caller};
 	if (i->request.call == NULL) {
 		buf_puts(&rest, i->request.args);
 		request.flags |= FRAME_CALL_TYPED;

@@ -48,3 +48,8 @@ void frame_set_deadline(struct buf *out, int64_t deadline_ns)
 	for (unsigned i = 0; i < 8; i++)
 		out->data[6 + i] = (char)((uint64_t)deadline_ns >> 8 * i);
 }
+
+void frame_set_flag(struct buf *out, unsigned flag)
+{
+	out->data[5] = (char)((unsigned char)out->data[5] | flag);
+}

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "metrics/metrics.h"
 #include "pool/frame.h"
+#include "pool/reuse.h"
 
 #include <stdlib.h>
 
@@ -25,6 +26,7 @@ uv_loop_t *pool_loop(const struct pool *pool)
 
 void call_free(struct pool_call *call)
 {
+	reuse_call_over(call);
 	call->pool->running--;
 	buf_finish(&call->frame);
 	free(call->ip4);
@@ -90,7 +92,7 @@ void pool_on_result(struct pool_run *run, struct pool_result *result)
 	call->done(call->ctx, result);
 	/* Behind the answer: what the next call will need. A program that never gets ready is not
 	 * tried again unasked. */
-	if (!result->in_init && result->outcome != POOL_FAULT)
+	if (!result->in_init && result->outcome != POOL_FAULT && result->calls_before == 0)
 		spares_refill(run->pool, run->program);
 	call_free(call);
 }
@@ -114,7 +116,7 @@ void pool_on_kill(struct pool_run *run)
 void pool_on_gone(struct pool_run *run, uint64_t memory_peak)
 {
 	start_over(run->pool, run);
-	if (run->program != NULL && memory_peak > 0)
+	if (run->program != NULL && memory_peak > 0 && run->reuse.calls < 2)
 		run->program->bytes = memory_peak;
 	if (run->program != NULL && run->state == RUN_WAITING) {
 		spares_remove(run->pool, run);
@@ -124,6 +126,7 @@ void pool_on_gone(struct pool_run *run, uint64_t memory_peak)
 		run->program->demand = (struct demand){0};
 	}
 	run_forget(run);
+	reuse_gone(run);
 	starts_serve(run->pool);
 }
 
@@ -188,7 +191,7 @@ bool pool_on_taken(struct pool_run *run, enum jailer_taken taken)
 static int call_place(struct pool *pool, struct pool_call *call, struct fault *f)
 {
 	struct pool_program *program = call->program;
-	demand_note(&program->demand, call->asked_ns);
+	demand_note(&program->demand, clock_mono_ns());
 	call->waited = program->waiting != NULL;
 	call->run = call->waited ? program->waiting : spares_starting(pool, program);
 	metrics_count(METRIC_POOL_ASKED,
@@ -217,6 +220,27 @@ static int call_place_with_address(
 	return 0;
 }
 
+/* It has its place: in a jail that waited, with one that starts, or in the queue. */
+static void call_begin(struct pool *pool, struct pool_call *call)
+{
+	if (call->run == NULL) {
+		queue_add(pool, call);
+		return;
+	}
+	call->run->call = call;
+	if (call->waited)
+		run_call(call->run, call);
+}
+
+void call_go(struct pool *pool, struct pool_call *call)
+{
+	struct fault f = {0};
+	if (call_place(pool, call, &f) < 0)
+		call_fail(call, &f);
+	else
+		call_begin(pool, call);
+}
+
 struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	const struct pool_request *request,
 	void (*done)(void *ctx, const struct pool_result *result), void *ctx, struct fault *f)
@@ -233,20 +257,16 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 	call->program = program;
 	call->done = done;
 	call->ctx = ctx;
-	if ((request->ip4 != NULL ? call_place_with_address(pool, call, request->ip4, f)
-				  : call_place(pool, call, f)) < 0) {
-		free(call);
-		return NULL;
-	}
 	frame_put_call(&call->frame, request->flags, 0, request->name, request->rest);
 	pool->running++;
-	if (call->run == NULL) {
-		queue_add(pool, call);
+	if (reuse_offer(pool, call, request))
 		return call;
+	if ((request->ip4 != NULL ? call_place_with_address(pool, call, request->ip4, f)
+				  : call_place(pool, call, f)) < 0) {
+		call_free(call);
+		return NULL;
 	}
-	call->run->call = call;
-	if (call->waited)
-		run_call(call->run, call);
+	call_begin(pool, call);
 	return call;
 }
 
@@ -254,7 +274,10 @@ void pool_call_cancel(struct pool_call *call)
 {
 	struct pool_run *run = call->run;
 	if (run == NULL) {
-		queue_leave(call);
+		if (call->behind)
+			reuse_queue_leave(call);
+		else
+			queue_leave(call);
 		call_free(call);
 		return;
 	}
@@ -270,18 +293,20 @@ bool pool_program_called(const struct pool_program *program)
 	const struct pool_run *run = program->runs;
 	while (run != NULL && run->call == NULL)
 		run = run->sibling;
-	return run != NULL || program->queued > 0;
+	return run != NULL || program->queued > 0 || reuse_waited(program);
 }
 
 bool pool_program_used(const struct pool_program *program)
 {
-	return program->runs != NULL || program->queued > 0 || program->wanting;
+	return program->runs != NULL || program->queued > 0 || program->wanting ||
+	       program->reuse != NULL;
 }
 
 void pool_forget(struct pool *pool, struct pool_program *program)
 {
 	struct pool_call *call;
 	spares_unwant(pool, program);
+	reuse_forget(pool, program);
 	/* Its calls start now, out of turn: they have the program, as long as it is open. */
 	while ((call = queue_find(pool, program)) != NULL)
 		call_start(pool, call);
@@ -318,6 +343,7 @@ struct pool *pool_create(
 		jailer_client_on_released(jailers, pool_released, pool);
 	starts_open(pool);
 	spares_open(pool);
+	reuse_open(pool);
 	return pool;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
 /* pool_private: what pool.c (calls, and what comes of them), starts.c (jails that are started, and
- * the calls that queue for that) and spares.c (jails that wait for calls) share. */
+ * the calls that queue for that), spares.c (jails that wait for calls) and reuse.c (jails that serve
+ * several) share. */
 
 #include "pool/run.h"
 
@@ -24,6 +25,10 @@ struct pool {
 	uint64_t waiting_bytes;
 	struct pool_program *wanting; /* programs whose turn it is not yet to start one */
 	uv_timer_t idle;
+	/* reuse.c */
+	unsigned generation;
+	struct reuse_set *queueing; /* sets that calls wait for */
+	uv_timer_t queue;
 };
 
 /* ---- pool.c ---- */
@@ -31,6 +36,8 @@ struct pool {
 void call_free(struct pool_call *call);
 /* Tells it of a fault of ours, and frees it. */
 void call_fail(struct pool_call *call, const struct fault *f);
+/* A call that waited for a used jail goes the way of all others. */
+void call_go(struct pool *pool, struct pool_call *call);
 /* Takes a run out of its program's list: it is no longer of any. */
 void run_forget(struct pool_run *run);
 
@@ -72,5 +79,7 @@ struct pool_run *spares_starting(struct pool *pool, const struct pool_program *p
 void spares_refill(struct pool *pool, struct pool_program *program);
 /* The same for all that wait for their turn. */
 void spares_serve(struct pool *pool);
+/* Whether one more may wait; the least recently used are ended for it. */
+bool spares_room(struct pool *pool, const struct pool_program *program);
 /* The program wants none any more. */
 void spares_unwant(struct pool *pool, struct pool_program *program);
