@@ -19,6 +19,7 @@ func MainExpression(evaluate func() Results, errors ErrorPlace) {
 		if !c.stays() {
 			return
 		}
+		linger()
 	}
 }
 

@@ -51,6 +51,7 @@ func Main(table *Table) {
 			return
 		}
 		c.end()
+		linger()
 	}
 }
 
