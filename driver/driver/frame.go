@@ -30,7 +30,7 @@ type request struct {
 	deadline int64
 	name     string
 	rest     []byte
-	cancel   func() // of its context; nil: there is none
+	ends     *deadline // its context; nil: it has none
 }
 
 func (c request) json() bool  { return c.flags&flagJSON != 0 }

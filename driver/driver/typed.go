@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"time"
 )
 
 // Typed calls: arguments are what encoding/json makes of each for its parameter's type. What does not
@@ -97,24 +96,6 @@ func reason(err error) string {
 		return fmt.Sprintf("%s is no %v", misfit.Value, misfit.Type)
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
-}
-
-// context is the one that ends at the call's deadline. It is cancelled only where the program outlives
-// the call (end): else a timer would stay behind each call, and hide the deadlocks of later ones.
-func (c *request) context() context.Context {
-	if c.deadline == 0 {
-		return context.Background()
-	}
-	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, c.deadline))
-	c.cancel = cancel
-	return ctx
-}
-
-// end lets go of what the call had for itself alone.
-func (c *request) end() {
-	if c.cancel != nil {
-		c.cancel()
-	}
 }
 
 // ErrorPlace says whether the last result is the call's error.

@@ -107,5 +107,5 @@ void node_reload_take(struct node *n, const char *text, size_t len)
 	config_reload_take(&n->config, &fresh);
 	node_pools_read(&n->config, n->pools);
 	config_finish(&fresh);
-	log_info("tokens and address pools were read again");
+	log_info("tokens, jails.reuse and address pools were read again");
 }

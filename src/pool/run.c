@@ -388,6 +388,7 @@ static int ends_open(struct ends *ends, struct fault *f)
 		ends->theirs[i] = pair[1];
 		(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	}
+	resident_ask(ends->ours[0]); /* before the program can say anything */
 	return 0;
 }
 
@@ -455,7 +456,6 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program,
 	run->out = ends.ours[1];
 	run->err = ends.ours[2];
 	run->reuse.memory = -1;
-	resident_ask(run->control);
 	watch(run, &run->control_poll, run->control);
 	watch(run, &run->out_poll, run->out);
 	watch(run, &run->err_poll, run->err);
