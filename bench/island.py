@@ -51,8 +51,9 @@ class Island:
     def __init__(self, binary, state, work):
         self.binary, self.state, self.work = binary, state, work
         self.config = work / "config.json"
-        self.config.write_text(json.dumps({"state_dir": str(state), "http_port": 0, "metrics": {"statsd": None}}),
-                               encoding="utf-8")
+        reuse = [{"url": "*", "calls": 1000000, "age": "24h"}]  # for calls that ask for it
+        self.config.write_text(json.dumps({"state_dir": str(state), "http_port": 0, "metrics": {"statsd": None},
+                                           "jails": {"reuse": reuse}}), encoding="utf-8")
         self.process = self.port = None
 
     def __enter__(self):
@@ -95,6 +96,14 @@ class Island:
             raise Unavailable(f"{body['url']}: {response.status} {answer.get('detail', '')[:200]}")
         stages = re.findall(r"(\w+);dur=([0-9.]+)", response.getheader("Server-Timing", ""))
         return took, answer, {name: float(ms) / 1000 for name, ms in stages}
+
+    def reused(self):
+        """Calls so far that had a jail which served one before."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return int(re.search(r'^sky_pool_requests_total\{result="reused"\} (\d+)$', text, re.M).group(1))
 
     def artifacts(self):
         """What lies there, each with what changes when it is built again."""

@@ -408,8 +408,7 @@ void function_post(struct api *api, struct http_exchange *x)
 		(void)fault_code(&f, FAULT_BUSY, "draining",
 			"the server is stopping and takes no new calls; try another, or again "
 			"later");
-	} else if (request_read(x, &request, &f) == 0 &&
-		   reuse_settle(api, x, &request, &f) == 0 &&
+	} else if (request_read(x, &request, &f) == 0 && reuse_settle(api, x, &request, &f) == 0 &&
 		   (request.ip4 == NULL || ips_allowed(api, request.ip4, &f) == 0)) {
 		struct pending *p = mem_zero(1, sizeof(*p));
 		p->api = api;

@@ -1,6 +1,6 @@
 /*
  * SIGHUP. The supervisor reads the configuration again, whole. Where it has faults they are logged,
- * all of them, and nothing changes. Else tokens and address pools go to the server in one message,
+ * all of them, and nothing changes. Else tokens, jails.reuse and address pools go to the server in one message,
  * and are kept here for a server that is started later; of what else changed only the names are
  * logged.
  */
