@@ -263,13 +263,13 @@ static void queue_serve(struct pool *pool, struct reuse_set *set, uint64_t now)
 {
 	const bool stuck = now - set->moved_ns > STUCK_MS * 1000000U;
 	bool late = true; /* one at a time */
-	while (set->first != NULL) {
-		const uint64_t waited = now - set->first->asked_ns;
+	for (struct pool_call *call; (call = set->first) != NULL;) {
+		const uint64_t waited = now - call->asked_ns;
 		const bool is_late = late && waited > LATE_MS * 1000000U;
 		if (!is_room(pool, set) && !is_late && !(stuck && waited > STUCK_MS * 1000000U))
 			return;
 		late = late && !is_late;
-		struct pool_call *call = queue_take(set);
+		(void)queue_take(set);
 		if (!call_serve(pool, call))
 			call_go(pool, call);
 	}
