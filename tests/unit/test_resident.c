@@ -6,8 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,8 +20,8 @@ enum { GROWS = 32 << 20 };
 static void child_run(int socket)
 {
 	char word;
-	char *more = malloc(GROWS);
-	if (more == NULL || write(socket, "a", 1) != 1 || read(socket, &word, 1) != 1)
+	char *more = mmap(NULL, GROWS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (more == MAP_FAILED || write(socket, "a", 1) != 1 || read(socket, &word, 1) != 1)
 		_exit(1);
 	memset(more, 1, GROWS);
 	if (write(socket, more, 1) != 1 || read(socket, &word, 1) != 1)
@@ -38,8 +38,10 @@ static void who_speaks_is_known_and_measured(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	resident_ask(pair[0]);
 	const pid_t child = fork();
-	if (child == 0)
+	if (child == 0) {
+		(void)close(pair[0]); /* so that it ends with us */
 		child_run(pair[1]);
+	}
 	assert_int_equal(resident_read(pair[0], &word, 1, &pid), 1);
 	assert_int_equal(pid, child);
 	const int memory = resident_open(pid);
