@@ -64,7 +64,7 @@ class Bench:
         self.helpers = Helpers(self.work)
         self.island = Island(options.binary.resolve(), options.state.resolve(), self.work)
         self.raw = {"rounds": [], "absent": {}}
-        self.peers, self.cgi = [], None
+        self.peers, self.cgi, self.https = [], None, {}
 
     def run(self):
         try:
@@ -78,6 +78,8 @@ class Bench:
         finally:
             if self.cgi:
                 self.cgi.close()
+            for server in self.https.values():
+                server.close()
         return self.raw
 
     # ---- before ----
@@ -92,6 +94,8 @@ class Bench:
         self.frame.write_bytes(self.subject.frame())
         body = [self.subject.body()]
         self.requests = subjects.lines_write(self.work / "call.requests", body, self.expected)
+        again = [{**self.subject.body(), "reuse": True}]
+        self.again = subjects.lines_write(self.work / "again.requests", again, self.expected)
         self.mixed = subjects.lines_write(self.work / "mixed.requests", body, self.expected, health=True)
         self.health = self.work / "health.requests"
         self.health.write_text("health\tGET\t/healthcheck\t\tok\n", encoding="utf-8")
@@ -123,6 +127,13 @@ class Bench:
         except Unavailable as e:
             self.raw["absent"]["cgi"] = str(e)
             self.cgi_close()
+
+        for name, main in (("go_http", builds.HTTP_MAIN), ("go_http_json", builds.JSON_MAIN)):
+            try:
+                _, program = self.go.build(self.subject.url, self.subject.call, main)
+                self.https[name] = peers.GoHttp(program.rename(self.work / name), self.work)
+            except Unavailable as e:
+                self.raw["absent"][name] = str(e)
 
     def cgi_close(self):
         if self.cgi:
@@ -190,6 +201,11 @@ class Bench:
                  ("call.16", lambda: self.calls(CLIENTS)),
                  ("warm", self.warm),
                  ("fresh", self.fresh)]
+        for clients in (1, CLIENTS):
+            parts.append((f"reuse.{clients}", lambda n=clients: self.reuse(n)))
+            for name, server in self.https.items():
+                parts.append((f"{name}.{clients}", lambda n=clients, s=server: self.helpers.load(
+                    s.port, self.again, n, seconds=self.plan.seconds)))
         for peer in self.peers:
             parts.append((peer.name + ".1", lambda p=peer: self.spawn(p.argv, 1, wrap=p.wrap)))
             parts.append((peer.name + ".16", lambda p=peer: self.spawn(p.argv, CLIENTS, wrap=p.wrap)))
@@ -216,6 +232,17 @@ class Bench:
         ran["cpu_ms"] = sum(ran["cpu_ms_of"].values())
         ran["answers_a_second"] = ran["rate"]
         ran["rate"] = ran["statuses"].get("200", 0) / (ran["seconds"] + ran["behind_s"])
+        return ran
+
+    def reuse(self, clients):
+        """Closed loop of calls that may have a jail which served one before."""
+        self.island.settle()
+        before, reused = self.island.cpu_s(), self.island.reused()
+        ran = self.helpers.load(self.island.port, self.again, clients, seconds=self.plan.seconds)
+        ran["share_reused"] = (self.island.reused() - reused) / ran["answered"]
+        ran["cpu_ms_of"] = {role: (seconds - before[role]) * 1000 / ran["answered"]
+                            for role, seconds in self.island.cpu_s().items()}
+        ran["cpu_ms"] = sum(ran["cpu_ms_of"].values())
         return ran
 
     def warm(self):

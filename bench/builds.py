@@ -50,6 +50,54 @@ func main() {{
 }}
 """
 
+HTTP_MAIN = """package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	target "{package}"
+)
+
+func main() {{
+	answer := func(w http.ResponseWriter, _ *http.Request) {{ fmt.Fprint(w, target.{call}) }}
+	fmt.Fprintln(os.Stderr, http.ListenAndServe(os.Args[1], http.HandlerFunc(answer)))
+}}
+"""
+
+JSON_MAIN = """package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	target "{package}"
+	"time"
+)
+
+type request struct{{ URL, Call string }}
+
+type response struct {{
+	Timestamp int64  `json:"timestamp"`
+	Data      string `json:"data"`
+}}
+
+func answer(w http.ResponseWriter, r *http.Request) {{
+	var asked request
+	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {{
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(response{{time.Now().Unix(), fmt.Sprint(target.{call})}})
+}}
+
+func main() {{
+	fmt.Fprintln(os.Stderr, http.ListenAndServe(os.Args[1], http.HandlerFunc(answer)))
+}}
+"""
+
 
 class GoBuild:
     """The state's own toolchain and a copy of its seeded cache, which is as warm at each build as it was at first."""

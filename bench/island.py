@@ -51,6 +51,8 @@ class Island:
     def __init__(self, binary, state, work, **settings):
         self.binary, self.state, self.work = binary, state, work
         self.config = work / "config.json"
+        # Jails may serve several calls, for those that ask for it.
+        settings.setdefault("jails", {}).setdefault("reuse", [{"url": "*", "calls": 1000000, "age": "24h"}])
         self.config.write_text(json.dumps({"state_dir": str(state), "http_port": 0, "metrics": {"statsd": None},
                                            **settings}), encoding="utf-8")
         self.process = self.port = None
@@ -98,6 +100,14 @@ class Island:
             raise Unavailable(f"{body['url']}: {response.status} {answer.get('detail', '')[:200]}")
         stages = re.findall(r"(\w+);dur=([0-9.]+)", response.getheader("Server-Timing", ""))
         return took, answer, {name: float(ms) / 1000 for name, ms in stages}
+
+    def reused(self):
+        """Calls so far that had a jail which served one before."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return int(re.search(r'^sky_pool_requests_total\{result="reused"\} (\d+)$', text, re.M).group(1))
 
     def artifacts(self):
         """What lies there, each with what changes when it is built again."""

@@ -1,4 +1,4 @@
-"""The same artifact, or the same main, under what others use: bubblewrap, crun, nginx with fcgiwrap."""
+"""The same artifact, or the same call, under what others use: bubblewrap, crun, nginx with fcgiwrap, net/http."""
 
 import json
 import os
@@ -143,3 +143,25 @@ class Cgi:
             except subprocess.TimeoutExpired:
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
+
+
+class GoHttp:
+    """A server of Go's net/http that makes the call in its own process, with no isolation at all."""
+
+    def __init__(self, program, work):
+        self.port = free_port()
+        with open(work / "http.log", "ab") as log:
+            self.child = subprocess.Popen([program, f"127.0.0.1:{self.port}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            wait_until(self._answers, 5, "net/http")
+        except Unavailable:
+            self.close()
+            raise
+
+    def _answers(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def close(self):
+        self.child.terminate()
+        self.child.wait()

@@ -25,7 +25,6 @@ TARGETS = (
 
 # Figures that today's program gives no occasion to take.
 NOT_YET = {
-    "reuse_rps_over_go_http": "jails are not reused: every call gets one of its own",
 }
 
 
@@ -76,6 +75,9 @@ RATIOS = {
     "sustained_over_bwrap": ("call.16/rate", "bwrap.16/rate"),
     "sustained_over_crun": ("call.16/rate", "crun.16/rate"),
     "sustained_over_cgi": ("call.16/rate", "cgi.16/rate"),
+    "reuse_rps_over_go_http": ("reuse.16/rate", "go_http.16/rate"),
+    "reuse_rps_over_go_http_json": ("reuse.16/rate", "go_http_json.16/rate"),
+    "reuse_rps_over_fresh": ("reuse.16/rate", "call.16/rate"),
 }
 
 
@@ -202,6 +204,11 @@ LINES = (
     ("  a jail was waiting (think time)", "warm", "ms/call.waiting"),
     ("  none was: made on the spot", "fresh", "ms/call.fresh"),
     ("  GET /healthcheck (think time)", "warm", "ms/health"),
+    ("  with reuse, 1 client", "reuse.1", "ms/call"),
+    ("  with reuse, 16 clients", "reuse.16", "ms/call"),
+    ("Go net/http, 1 client", "go_http.1", "ms/call"),
+    ("  16 clients", "go_http.16", "ms/call"),
+    ("  that reads and writes JSON, 16", "go_http_json.16", "ms/call"),
 )
 
 

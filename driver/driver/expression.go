@@ -4,17 +4,23 @@ package driver
 // the generated text.)
 type Results = []any
 
-// MainExpression serves an artifact that was made for one expression: the call only says when, and how
-// the results are wanted. Nothing is evaluated before it comes.
+// MainExpression serves an artifact that was made for one expression: a call only says when, and how
+// the results are wanted. Nothing is evaluated before it comes, and all of it for each.
 func MainExpression(evaluate func() Results, errors ErrorPlace) {
 	limitStack()
 	ready()
-	c := receive()
-	if c.typed() {
-		answer(frameRefused, "this program was built for one expression, which takes no arguments")
-		return
+	for {
+		c := receive()
+		if c.typed() {
+			answer(frameRefused, "this program was built for one expression, which takes no arguments")
+		} else {
+			finish(&c, evaluate(), errors)
+		}
+		if !c.stays() {
+			return
+		}
+		linger()
 	}
-	finish(c, evaluate(), errors)
 }
 
 // Values collects what fmt.Print would be given, several results of one call included.

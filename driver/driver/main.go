@@ -1,5 +1,5 @@
-// Package driver is linked into every artifact. It takes one call from the server, makes it and hands
-// the result back; then the program ends, and the jail with it.
+// Package driver is linked into every artifact. It takes a call from the server, makes it and hands
+// the result back; then the program ends, and the jail with it, unless the call said that others follow.
 //
 // Theory of operation. The generated main has a table of the package's functions and types and gives
 // it to Main. Nothing happens before READY that a call does not need: start to READY is what a cold
@@ -40,13 +40,24 @@ type Type struct {
 	Pointer any
 }
 
-// Main serves one call out of the table.
+// Main serves calls out of the table: one, or as many as say that another follows.
 func Main(table *Table) {
 	limitStack()
 	ready()
 	table.warm()
-	c := receive()
-	f, ok := table.function(c.name)
+	for {
+		c := receive()
+		table.serve(&c)
+		if !c.stays() {
+			return
+		}
+		c.end()
+		linger()
+	}
+}
+
+func (t *Table) serve(c *request) {
+	f, ok := t.function(c.name)
 	if !ok {
 		if c.typed() {
 			answer(frameRefused, "the package has no plain function "+strconv.Quote(c.name))
@@ -55,7 +66,7 @@ func Main(table *Table) {
 		answer(frameDeclined, "no plain function has this name")
 		return
 	}
-	arguments, ok := table.arguments(f, c)
+	arguments, ok := t.arguments(f, c)
 	if !ok {
 		return
 	}
@@ -68,9 +79,9 @@ func Main(table *Table) {
 }
 
 // arguments builds what the call passes; it has answered already where that cannot be done.
-func (t *Table) arguments(f reflect.Value, c request) ([]reflect.Value, bool) {
+func (t *Table) arguments(f reflect.Value, c *request) ([]reflect.Value, bool) {
 	if c.typed() {
-		arguments, why := typedArguments(c.name, f.Type(), c.rest, c.timeout)
+		arguments, why := typedArguments(c, f.Type())
 		if why != "" {
 			answer(frameRefused, why)
 		}
@@ -114,7 +125,7 @@ func (t *Table) named(name string) (reflect.Type, bool) {
 }
 
 // finish prints the results, or gives them as JSON, and reports that the call returned.
-func finish(c request, values []any, errors ErrorPlace) {
+func finish(c *request, values []any, errors ErrorPlace) {
 	if !c.json() {
 		if len(values) > 0 {
 			fmt.Print(values...)

@@ -8,21 +8,20 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"time"
 )
 
 // Typed calls: arguments are what encoding/json makes of each for its parameter's type. What does not
 // fit is said in words for the caller; there is no Go text to compile.
 
 // typedArguments decodes a JSON array; why is empty on success.
-func typedArguments(name string, f reflect.Type, rest []byte, timeout int64) (arguments []reflect.Value, why string) {
+func typedArguments(c *request, f reflect.Type) (arguments []reflect.Value, why string) {
 	var given []json.RawMessage
-	if err := json.Unmarshal(rest, &given); err != nil {
+	if err := json.Unmarshal(c.rest, &given); err != nil {
 		return nil, "the arguments are not a JSON array: " + reason(err)
 	}
 	arguments = make([]reflect.Value, 0, f.NumIn())
 	if f.NumIn() > 0 && f.In(0) == reflect.TypeFor[context.Context]() {
-		arguments = append(arguments, reflect.ValueOf(within(timeout)))
+		arguments = append(arguments, reflect.ValueOf(c.context()))
 	}
 	own := len(arguments)
 	fixed := f.NumIn()
@@ -30,11 +29,11 @@ func typedArguments(name string, f reflect.Type, rest []byte, timeout int64) (ar
 		fixed--
 	}
 	if len(given) < fixed-own || len(given) > fixed-own && !f.IsVariadic() {
-		return nil, wrongCount(name, fixed-own, len(given), f.IsVariadic())
+		return nil, wrongCount(c.name, fixed-own, len(given), f.IsVariadic())
 	}
 	for i := own; i < fixed; i++ {
 		argument := reflect.New(f.In(i))
-		if why := decode(given[i-own], argument, i-own+1, name); why != "" {
+		if why := decode(given[i-own], argument, i-own+1, c.name); why != "" {
 			return nil, why
 		}
 		arguments = append(arguments, argument.Elem())
@@ -42,7 +41,7 @@ func typedArguments(name string, f reflect.Type, rest []byte, timeout int64) (ar
 	if !f.IsVariadic() {
 		return arguments, ""
 	}
-	return spreadTyped(name, f.In(fixed), given[fixed-own:], fixed-own, arguments)
+	return spreadTyped(c.name, f.In(fixed), given[fixed-own:], fixed-own, arguments)
 }
 
 func spreadTyped(name string, t reflect.Type, given []json.RawMessage, before int,
@@ -97,17 +96,6 @@ func reason(err error) string {
 		return fmt.Sprintf("%s is no %v", misfit.Value, misfit.Type)
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
-}
-
-// within is the context that ends after so many nanoseconds; 0 is none. It is never cancelled: the
-// program ends with the call.
-func within(timeout int64) context.Context {
-	if timeout == 0 {
-		return context.Background()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(timeout))
-	_ = cancel
-	return ctx
 }
 
 // ErrorPlace says whether the last result is the call's error.

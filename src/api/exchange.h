@@ -60,6 +60,13 @@ void ips_put(struct api *api, struct http_exchange *x);
  * otherwise. */
 int ips_allowed(const struct api *api, const char *pool, struct fault *f);
 
+/* reuse.c: whether the call may have a jail that served its caller before; FAULT_FORBIDDEN or
+ * FAULT_INPUT where that was asked for and is not allowed. */
+int reuse_settle(
+	const struct api *api, struct http_exchange *x, struct invoke_request *r, struct fault *f);
+/* And which it was, in the answer; NULL: it had none. */
+void reuse_tell(struct http_exchange *x, const struct pool_result *result);
+
 /* Text for JSON: what is not UTF-8 becomes U+FFFD. *clean says whether nothing was replaced. The
  * caller frees. */
 char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean);

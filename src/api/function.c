@@ -55,7 +55,7 @@ static const char *text_field(
 static int unknown_check(const json_t *body, struct fault *f)
 {
 	static const char *const known[] = {"url", "call", "function", "args", "version",
-		"cache_bust", "output", "imports", "ip4"};
+		"cache_bust", "output", "imports", "ip4", "reuse"};
 	const char *name;
 	json_t *value;
 	json_object_foreach((json_t *)(uintptr_t)body, name, value)
@@ -66,7 +66,7 @@ static int unknown_check(const json_t *body, struct fault *f)
 		if (!ok)
 			return fault_code(f, FAULT_INPUT, "unknown_field",
 				"there is no field \"%.60s\"; there are url, call, function, args, "
-				"version, cache_bust, output, imports and ip4",
+				"version, cache_bust, output, imports, ip4 and reuse",
 				name);
 	}
 	return 0;
@@ -142,11 +142,14 @@ static int options_read(const json_t *body, struct invoke_request *r, struct fau
 {
 	const json_t *bust = json_object_get(body, "cache_bust");
 	const json_t *ip4 = json_object_get(body, "ip4");
+	const json_t *reuse = json_object_get(body, "reuse");
 	const char *output = text_field(body, "output", "\"text\" or \"json\"", f);
 	if (f->kind != FAULT_NONE)
 		return -1;
 	if (bust != NULL && !json_is_boolean(bust))
 		return field_fault(f, "cache_bust", "a boolean, true or false");
+	if (reuse != NULL && !json_is_boolean(reuse))
+		return field_fault(f, "reuse", "a boolean, true or false");
 	if (ip4 != NULL && !json_is_boolean(ip4) &&
 		(!json_is_string(ip4) || json_string_length(ip4) == 0 ||
 			strlen(json_string_value(ip4)) != json_string_length(ip4)))
@@ -160,6 +163,8 @@ static int options_read(const json_t *body, struct invoke_request *r, struct fau
 	if (json_is_true(ip4) || json_is_string(ip4))
 		r->ip4 = mem_strdup(json_is_string(ip4) ? json_string_value(ip4) : "");
 	r->cache_bust = json_is_true(bust);
+	if (reuse != NULL)
+		r->reuse_wish = json_is_true(reuse) ? INVOKE_REUSE_ASKED : INVOKE_REUSE_REFUSED;
 	r->json = output != NULL && strcmp(output, "json") == 0;
 	return 0;
 }
@@ -414,6 +419,7 @@ static void answered(void *ctx, const struct invoke_answer *a)
 	struct pending *p = ctx;
 	timing_add(p, a);
 	stages_count(p, a);
+	reuse_tell(p->x, a->result);
 	http_set_data(p->x, NULL);
 	if (a->fault != NULL)
 		fault_respond(p, a);
@@ -437,7 +443,7 @@ void function_post(struct api *api, struct http_exchange *x)
 			"the server is stopping and takes no new calls; try another, or again "
 			"later");
 	} else if (pool_check(api->setup.invoke.pool, note_of(x)->caller, &f) == 0 &&
-		   request_read(x, &request, &f) == 0 &&
+		   request_read(x, &request, &f) == 0 && reuse_settle(api, x, &request, &f) == 0 &&
 		   (request.ip4 == NULL || ips_allowed(api, request.ip4, &f) == 0)) {
 		struct pending *p = mem_zero(1, sizeof(*p));
 		p->api = api;

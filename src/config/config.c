@@ -131,6 +131,8 @@ static const struct field fields[] = {
 	{"jails.tmp", &field_size, AT(exec.tmp), .fallback = "\"16MiB\"", .min = 64 * KIB,
 		.max = TIB},
 	{"jails.cpu_percent", &field_number, AT(exec.cpu_percent), .fallback = "0", .max = 102400},
+	{"jails.reuse", &field_reuse, .offset = offsetof(struct config, reuse),
+		.allowed = "a list of up to 32 objects", .reload = true},
 	{"jails.build.memory", &field_size, AT(build.memory), .fallback = "\"4GiB\"",
 		.min = 256 * MIB, .max = TIB},
 	{"jails.build.pids", &field_number, AT(build.pids), .fallback = "512", .min = 64,
@@ -269,6 +271,7 @@ void config_finish(struct config *c)
 {
 	field_drop(fields, ROWS(fields), c);
 	pools_drop(c);
+	reuse_drop(c);
 	buf_finish(&c->warnings);
 	*c = (struct config){0};
 }

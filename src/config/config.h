@@ -49,6 +49,17 @@ struct config_token { /* function_tokens */
 	unsigned calls_max; /* its calls at once; 0: no limit of its own */
 };
 
+enum config_reuse_when { CONFIG_REUSE_ASKED, CONFIG_REUSE_ALWAYS };
+
+struct config_reuse {   /* jails.reuse */
+	char *url;      /* a package's path; one that ends in * means all that begin so */
+	char **tokens;  /* names of callers, NULL-terminated; NULL: all */
+	unsigned calls; /* that one jail serves at most */
+	int64_t age;    /* ns: from a jail's first call to its last */
+	size_t memory;  /* bytes that it may grow by */
+	enum config_reuse_when when;
+};
+
 enum config_expressions {
 	CONFIG_EXPRESSIONS_OFF,
 	CONFIG_EXPRESSIONS_SIMPLE,
@@ -109,6 +120,9 @@ struct config {
 	bool proc;                   /* jails.proc: /proc inside execution jails */
 	size_t output_max;           /* bytes: 1 MiB */
 	struct config_limits exec, build;
+	struct config_reuse *reuse; /* reuse_count of them */
+	size_t reuse_count;
+	char *reuse_text;          /* jails.reuse as it was given, JSON; NULL: not given */
 	struct config_pool *pools; /* pools_count of them */
 	size_t pools_count;
 	char *pools_text; /* network.ip4 as it was given, JSON; NULL: not given */
@@ -128,7 +142,7 @@ int config_parse(
 void config_finish(struct config *c);
 
 /*
- * What SIGHUP reads again: the tokens and the address pools. The supervisor loads the file anew,
+ * What SIGHUP reads again: the tokens, jails.reuse and the address pools. The supervisor loads the file anew,
  * checks it against what runs and sends these fields on as text; the server parses that and takes
  * them (config_reload.c).
  */
@@ -148,6 +162,10 @@ const struct config_git_host *config_git_find(
 	const struct config *c, const char *name, unsigned port);
 bool config_git_serves(const struct config_git_host *host, const char *scheme);
 
+/* The first rule of jails.reuse for a package and a caller, NULL where no token told who that is;
+ * NULL: there is none. */
+const struct config_reuse *config_reuse_find(
+	const struct config *c, const char *url, const char *caller);
 /* Whether a call needs a token. */
 bool config_asks_token(const struct config *c);
 /* True where `listen` is loopback or a unix socket. */

@@ -36,7 +36,7 @@ struct field_kind {
 
 extern const struct field_kind field_string, field_secret, field_bool, field_number, field_duration,
 	field_size, field_choice, field_strings, field_pools, field_statsd, field_git_hosts,
-	field_tokens;
+	field_tokens, field_reuse;
 
 struct field {
 	const char *path; /* dots divide sections */
@@ -96,5 +96,6 @@ bool there_interface(const char *text);
 void rules_apply(struct reading *r);
 /* Of those, what tokens must be where it listens. */
 void rules_listening(struct reading *r);
-/* Frees c->pools. */
+/* Frees c->pools, c->reuse. */
 void pools_drop(struct config *c);
+void reuse_drop(struct config *c);

@@ -1,4 +1,4 @@
-/* What SIGHUP reads again: tokens and address pools, on their way from the supervisor, which can
+/* What SIGHUP reads again: tokens, jails.reuse and address pools, on their way from the supervisor, which can
  * read files and environment, to the server, which cannot. */
 
 #include "config/config_field.h"
@@ -51,6 +51,9 @@ char *config_reload_text(const struct config *c)
 	if (c->pools_text != NULL)
 		(void)json_object_set_new(root, "network",
 			json_pack("{s:o}", "ip4", json_loads(c->pools_text, 0, NULL)));
+	if (c->reuse_text != NULL)
+		(void)json_object_set_new(root, "jails",
+			json_pack("{s:o}", "reuse", json_loads(c->reuse_text, 0, NULL)));
 	char *text = json_dumps(root, JSON_COMPACT);
 	json_decref(root);
 	return text;
@@ -72,6 +75,13 @@ void config_reload_take(struct config *to, struct config *from)
 	to->function_tokens_count = from->function_tokens_count;
 	from->function_tokens = NULL;
 	from->function_tokens_count = 0;
+	reuse_drop(to);
+	to->reuse = from->reuse;
+	to->reuse_count = from->reuse_count;
+	to->reuse_text = from->reuse_text;
+	from->reuse = NULL;
+	from->reuse_count = 0;
+	from->reuse_text = NULL;
 	pools_drop(to);
 	to->pools = from->pools;
 	to->pools_count = from->pools_count;

@@ -117,6 +117,7 @@ static void jail_next(struct invocation *i, struct artifact *artifact)
 		.name = "",
 		.rest = &rest,
 		.ip4 = i->request.ip4,
+		.reuse = i->request.reuses ? &i->request.reuse : NULL,
 		.caller = i->request.caller};
 	if (i->request.call == NULL) {
 		buf_puts(&rest, i->request.args);

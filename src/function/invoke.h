@@ -21,6 +21,9 @@ struct invoke_setup {
 	bool proxied;            /* modules come from a proxy, which may remember versions */
 };
 
+/* What the request says of it. */
+enum invoke_reuse_wish { INVOKE_REUSE_UNSAID, INVOKE_REUSE_ASKED, INVOKE_REUSE_REFUSED };
+
 struct invoke_request {
 	struct resolve resolve;
 	char *call;      /* the text; NULL: a typed call */
@@ -30,6 +33,9 @@ struct invoke_request {
 	char *ip4;       /* the pool of the jail's address, "": the first; NULL: no network */
 	bool json;       /* output: json */
 	bool cache_bust;
+	enum invoke_reuse_wish reuse_wish;
+	bool reuses; /* and so it is settled: it may have a jail that served its caller before */
+	struct pool_reuse reuse;
 	struct caller *caller; /* as long as the process; NULL: no token told */
 };
 

@@ -13,7 +13,7 @@
 	X(OUTCOME, "outcome", "value", "declined", "refused", "not_json", "panic", "exit",         \
 		"signal", "out_of_memory", "stack_overflow", "deadlock", "timeout",                \
 		"init_timeout", "output_limit", "jail_killed", "fault", "other")                   \
-	X(POOL, "result", "hit", "starting", "miss")                                               \
+	X(POOL, "result", "hit", "starting", "miss", "reused")                                     \
 	X(STAGE, "stage", "request", "resolve", "fetch", "build", "jail", "run")                   \
 	X(CACHE, "cache", "artifact", "source")                                                    \
 	X(LIMIT, "limit", "node", "function", "caller")                                            \
@@ -41,7 +41,8 @@
 	X(EXEC_ENDED, "exec.", "sky_calls_total", OUTCOME, NONE,                                   \
 		"Calls by how the function's program ended.")                                      \
 	X(POOL_ASKED, "pool.", "sky_pool_requests_total", POOL, NONE,                              \
-		"Jails asked of the pool: one waited, one was starting, one had to be made.")      \
+		"Jails asked of the pool: one waited, one was starting, one had to be made, "      \
+		"or one that had served the caller served it again.")                              \
 	X(REFUSED, "queue.refused.", "sky_calls_refused_total", LIMIT, NONE,                       \
 		"Calls refused by 429, by the limit they were beyond.")                            \
 	X(CACHE_ASKED, "cache.", "sky_cache_requests_total", CACHE, RESULT,                        \
@@ -100,7 +101,7 @@ enum metric {
 };
 
 /* The labels' values, where callers have no enum of their own for them. */
-enum metric_pool { METRIC_POOL_HIT, METRIC_POOL_STARTING, METRIC_POOL_MISS };
+enum metric_pool { METRIC_POOL_HIT, METRIC_POOL_STARTING, METRIC_POOL_MISS, METRIC_POOL_REUSED };
 enum metric_limit { METRIC_LIMIT_NODE, METRIC_LIMIT_FUNCTION, METRIC_LIMIT_CALLER };
 enum metric_cache { METRIC_CACHE_ARTIFACT, METRIC_CACHE_SOURCE };
 enum metric_result { METRIC_RESULT_HIT, METRIC_RESULT_JOINED, METRIC_RESULT_MISS };

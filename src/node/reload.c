@@ -1,6 +1,6 @@
 /*
  * SIGHUP. The supervisor reads the configuration again, whole. Where it has faults they are logged,
- * all of them, and nothing changes. Else tokens and address pools go to the server in one message,
+ * all of them, and nothing changes. Else tokens, jails.reuse and address pools go to the server in one message,
  * and are kept here for a server that is started later; of what else changed only the names are
  * logged.
  */
@@ -107,5 +107,5 @@ void node_reload_take(struct node *n, const char *text, size_t len)
 	config_reload_take(&n->config, &fresh);
 	node_pools_read(&n->config, n->pools);
 	config_finish(&fresh);
-	log_info("tokens and address pools were read again");
+	log_info("tokens, jails.reuse and address pools were read again");
 }

@@ -96,6 +96,7 @@ static void on_control(uv_poll_t *handle, int status, int events)
 		if (s->leases != NULL)
 			lease_reload(s->leases, s->node->pools);
 		api_reload(s->api);
+		pool_reuse_end(s->pool);
 		sodium_memzero(text, (size_t)n);
 		return;
 	}

@@ -42,3 +42,8 @@ void frame_put_call(struct buf *out, unsigned flags, int64_t timeout_ns, const c
 	buf_append(out, name, name_len);
 	buf_append(out, rest->data, rest->len);
 }
+
+void frame_set_flag(struct buf *out, unsigned flag)
+{
+	out->data[5] = (char)((unsigned char)out->data[5] | flag);
+}

@@ -15,6 +15,7 @@
  *              name:     the function, or "" in an artifact made for one expression
  *              flags:    CALL_JSON   results are wanted as JSON, not printed
  *                        CALL_TYPED  rest is a JSON array of arguments; otherwise count:u16 node*
+ *                        CALL_STAY   the driver waits for another CALL once it has answered
  *   RESULT   = 'V' json                                   driver → server
  *              the call returned; everything it printed is already in stdout's pipe. json is empty,
  *              or with CALL_JSON {"results":[…],"error":null|"text"}
@@ -62,7 +63,7 @@ enum frame_type {
 	FRAME_NOT_JSON = 'J',
 };
 
-enum { FRAME_CALL_JSON = 1, FRAME_CALL_TYPED = 2 };
+enum { FRAME_CALL_JSON = 1, FRAME_CALL_TYPED = 2, FRAME_CALL_STAY = 4 };
 
 /* Looks for one whole frame at the start of `in`. 1: there is one, *payload points into it and
  * frame_next drops it; 0: more bytes are needed; -1: this is no frame (length 0 or beyond
@@ -73,3 +74,6 @@ void frame_next(struct buf *in);
 /* Appends a CALL frame. `rest` as above. */
 void frame_put_call(struct buf *out, unsigned flags, int64_t timeout_ns, const char *name,
 	const struct buf *rest);
+
+/* Sets a flag of the CALL frame at the start of `out`. */
+void frame_set_flag(struct buf *out, unsigned flag);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "metrics/metrics.h"
 #include "pool/frame.h"
+#include "pool/reuse.h"
 
 #include <stdlib.h>
 
@@ -25,6 +26,7 @@ uv_loop_t *pool_loop(const struct pool *pool)
 
 void call_free(struct pool_call *call)
 {
+	reuse_call_over(call);
 	buf_finish(&call->frame);
 	free(call->ip4);
 	free(call);
@@ -88,7 +90,7 @@ void pool_on_result(struct pool_run *run, struct pool_result *result)
 	call->done(call->ctx, result);
 	/* Behind the answer: what the next call will need. A program that never gets ready is not
 	 * tried again unasked. */
-	if (!result->in_init && result->outcome != POOL_FAULT)
+	if (!result->in_init && result->outcome != POOL_FAULT && result->calls_before == 0)
 		spares_soon(pool, run->program);
 	call_free(call);
 	starts_serve(pool);
@@ -114,7 +116,7 @@ void pool_on_gone(struct pool_run *run, uint64_t memory_peak)
 {
 	start_over(run->pool, run);
 	admission_give(run->pool->admission, &run->ticket); /* of a caller that left */
-	if (run->program != NULL && memory_peak > 0)
+	if (run->program != NULL && memory_peak > 0 && run->reuse.calls < 2)
 		run->program->bytes = memory_peak;
 	if (run->program != NULL && run->state == RUN_WAITING) {
 		spares_remove(run->pool, run);
@@ -124,6 +126,7 @@ void pool_on_gone(struct pool_run *run, uint64_t memory_peak)
 		run->program->demand = (struct demand){0};
 	}
 	run_forget(run);
+	reuse_gone(run);
 	starts_serve(run->pool);
 }
 
@@ -189,7 +192,10 @@ bool pool_on_taken(struct pool_run *run, enum jailer_taken taken)
 static struct pool_run *run_find(struct pool *pool, struct pool_call *call, struct fault *f)
 {
 	struct pool_program *program = call->program;
-	struct pool_run *run = program->waiting;
+	struct pool_run *run = call->set != NULL ? reuse_idle(pool, call) : NULL;
+	if (run != NULL || (call->set != NULL && !reuse_may_start(call)))
+		return run;
+	run = program->waiting;
 	call->waited = run != NULL;
 	if (call->waited)
 		spares_remove(pool, run);
@@ -222,6 +228,7 @@ int call_place(struct pool *pool, struct pool_call *call, struct fault *f)
 	if (run == NULL)
 		return f->kind != FAULT_NONE ? -1 : 0;
 	admission_take(pool->admission, &call->entry, &run->ticket, call->placed_ns);
+	reuse_placed(call);
 	run_give(run, call);
 	return 0;
 }
@@ -240,6 +247,7 @@ static struct pool_call *call_make(struct pool *pool, struct pool_program *progr
 	if (program->counted == NULL)
 		program->counted = admission_function(pool->admission, program->function);
 	admission_name(pool->admission, &call->entry, program->counted, request->caller);
+	reuse_want(call, request);
 	frame_put_call(&call->frame, request->flags, (int64_t)(pool->limits.exec_ms * 1000000U),
 		request->name, request->rest);
 	return call;
@@ -263,7 +271,7 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 		call_free(call);
 		return NULL;
 	}
-	if (request->ip4 == NULL)
+	if (request->ip4 == NULL && call->set == NULL)
 		demand_note(&program->demand, call->asked_ns);
 	return call;
 }
@@ -304,7 +312,8 @@ bool pool_program_called(const struct pool_program *program)
 
 bool pool_program_used(const struct pool_program *program)
 {
-	return program->runs != NULL || program->queued > 0 || program->wanting;
+	return program->runs != NULL || program->queued > 0 || program->wanting ||
+	       program->reuse != NULL;
 }
 
 void pool_forget(struct pool *pool, struct pool_program *program)
@@ -312,6 +321,7 @@ void pool_forget(struct pool *pool, struct pool_program *program)
 	spares_unwant(pool, program);
 	if (program->queued > 0)
 		queue_adopt(pool, program);
+	reuse_forget(pool, program);
 	admission_release(pool->admission, program->counted);
 	program->counted = NULL;
 	while (program->waiting != NULL)

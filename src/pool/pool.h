@@ -3,7 +3,7 @@
 /*
  * pool: hands out execution jails in which a program (an artifact) is started, initialised and
  * waiting, makes one where none waits, and refills behind the request. Each jail serves one call
- * and is thrown away. A jail with an address is made for its call: none is kept waiting, so that
+ * and is thrown away, unless the request allows more (reuse.h). A jail with an address is made for its call: none is kept waiting, so that
  * whoever is told that no address is free knows that calls hold them all. A call's end is told
  * apart here: what the function did (pool_outcome) from what we failed to do (a fault).
  */
@@ -48,6 +48,7 @@ struct pool_result {
 	size_t text_len;
 	bool waited;              /* a jail was waiting for the call */
 	uint64_t queue_ns;        /* until its turn came */
+	unsigned calls_before;    /* that its jail served; 0: it was a fresh one */
 	uint64_t jail_ns, run_ns; /* until a jail was READY; from CALL to the end */
 	struct fault fault;
 };
@@ -65,6 +66,7 @@ struct pool_program {
 	struct function *counted; /* what `function` names */
 	bool orphan;              /* the pool's own, for calls that wait: its owner let go of it */
 	struct demand demand;
+	struct reuse_set *reuse;           /* its callers' used jails */
 	uint64_t bytes;                    /* that one of its jails used at most, when last told */
 	struct pool_program *next_wanting; /* of those that want a spare, when it is their turn */
 	bool wanting;
@@ -83,13 +85,21 @@ struct pool_limits {
 	struct leases *leases;      /* NULL: no call gets an address */
 };
 
+/* How long a jail may serve one caller's calls. */
+struct pool_reuse {
+	unsigned calls;
+	uint64_t age_ms; /* since its first call */
+	uint64_t memory; /* bytes resident more than before its first call */
+};
+
 struct pool_request {
 	unsigned flags; /* FRAME_CALL_… */
 	const char *name;
 	const struct buf *rest; /* as frame.h says */
 	const char *ip4;        /* the pool of addresses its jail has one of, ""  the first; NULL:
 				   no network */
-	struct caller *caller;  /* NULL: nobody known */
+	const struct pool_reuse *reuse; /* NULL: a fresh jail, which then ends */
+	struct caller *caller;          /* whose used jails it may have; NULL: nobody known */
 };
 
 struct pool;
@@ -118,3 +128,5 @@ unsigned pool_waiting(const struct pool *pool);
 /* For the end of the process: ends all waiting jails and keeps none from now on. Calls in progress
  * go on. */
 void pool_drain(struct pool *pool);
+/* No jail that served a call until now gets another: who calls, or what is allowed, has changed. */
+void pool_reuse_end(struct pool *pool);

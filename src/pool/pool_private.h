@@ -1,7 +1,8 @@
 #pragma once
 
 /* pool_private: what pool.c (calls, and what comes of them), queue.c (calls that wait for their
- * turn), starts.c (jails that are started) and spares.c (jails that wait for calls) share. */
+ * turn), starts.c (jails that are started), spares.c (jails that wait for calls) and reuse.c (jails
+ * that serve several) share. */
 
 #include "pool/run.h"
 
@@ -24,6 +25,8 @@ struct pool {
 	uint64_t waiting_bytes;
 	struct pool_program *wanting; /* programs whose turn it is not yet to start one */
 	uv_timer_t idle, soon;
+	/* reuse.c */
+	unsigned generation;
 };
 
 /* ---- pool.c ---- */
@@ -95,5 +98,7 @@ void spares_refill(struct pool *pool, struct pool_program *program);
 void spares_serve(struct pool *pool);
 /* Likewise, a little later: what was just answered goes first. */
 void spares_soon(struct pool *pool, struct pool_program *program);
+/* Whether one more may wait; the least recently used are ended for it. */
+bool spares_room(struct pool *pool, const struct pool_program *program);
 /* The program wants none any more. */
 void spares_unwant(struct pool *pool, struct pool_program *program);

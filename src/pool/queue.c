@@ -2,6 +2,7 @@
  * admission.c says who is next. */
 
 #include "pool/pool_private.h"
+#include "pool/reuse.h"
 
 #include "base/clock.h"
 #include "metrics/metrics.h"
@@ -143,7 +144,10 @@ static bool can_place(void *ctx, const struct entry *e)
 	const struct pool *pool = ctx;
 	const struct pool_call *call =
 		(const struct pool_call *)((const char *)e - offsetof(struct pool_call, entry));
-	return call->ip4 != NULL || call->program->waiting != NULL || start_has_room(pool);
+	if (call->set != NULL && call->set->idle != NULL)
+		return true;
+	return (call->set == NULL || reuse_may_start(call)) &&
+	       (call->ip4 != NULL || call->program->waiting != NULL || start_has_room(pool));
 }
 
 static bool needs_start(void *ctx, const struct entry *e)
@@ -151,7 +155,7 @@ static bool needs_start(void *ctx, const struct entry *e)
 	const struct pool_call *call =
 		(const struct pool_call *)((const char *)e - offsetof(struct pool_call, entry));
 	(void)ctx;
-	return call->ip4 == NULL;
+	return call->ip4 == NULL && (call->set == NULL || reuse_may_start(call));
 }
 
 bool queue_wants_start(const struct pool *pool)

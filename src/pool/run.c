@@ -3,7 +3,9 @@
 #include "base/clock.h"
 #include "base/defer.h"
 #include "base/log.h"
+#include "base/resident.h"
 #include "pool/frame.h"
+#include "pool/reuse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,6 +69,7 @@ static void result_tell(struct pool_run *run, struct pool_result *result)
 	result->jail_ns = (call->called_ns != 0 ? call->called_ns : now) - call->placed_ns;
 	result->run_ns = call->called_ns != 0 ? now - call->called_ns : 0;
 	result->in_init = call->called_ns == 0;
+	result->calls_before = run->reuse.calls > 1 ? run->reuse.calls - 1 : 0;
 	(void)buf_reserve(&run->out_text, 1);
 	(void)buf_reserve(&run->err_text, 1);
 	result->out = run->out_text.data;
@@ -129,8 +132,11 @@ static void answered(struct pool_run *run, enum pool_outcome outcome, const char
 	outputs_drain(run);
 	if (output_exceeded(run) || len > pool_limits_of(run->pool)->output_max)
 		result.outcome = POOL_OUTPUT_LIMIT;
-	run->state = RUN_ENDING;
+	run->call->stays = result.outcome != POOL_OUTPUT_LIMIT && reuse_stays(run);
+	run->state = run->call->stays ? RUN_RESTED : RUN_ENDING;
 	result_tell(run, &result);
+	if (run->state == RUN_RESTED)
+		return; /* until its frame is taken off: reuse_frames_end */
 	run_close(run);
 	(void)uv_timer_start(&run->timer, ending_timeout, ENDING_MS, 0);
 }
@@ -161,16 +167,21 @@ static void frame_handle(
 		answered(run, POOL_REFUSED, payload, len);
 	} else if (run->state == RUN_CALLED && type == FRAME_NOT_JSON) {
 		answered(run, POOL_NOT_JSON, payload, len);
+	} else if (run->state == RUN_WAITING || run->state == RUN_RESTED) {
+		run->reuse.staying = false; /* it speaks unasked */
 	}
 	/* Anything else is the function writing where it has no business: passed over. */
 }
 
 /* Takes what came on the control socket: one read, so that a function that floods it holds up
  * nobody, or at its end all. False: it is closed, or no longer speaks frames. */
-static bool frames_read(struct pool_run *run, bool all)
+static bool frames_take(struct pool_run *run, bool all)
 {
 	while (run->control >= 0) {
-		ssize_t n = read(run->control, buf_reserve(&run->in, 16384), 16384);
+		char *to = buf_reserve(&run->in, 16384);
+		ssize_t n = run->reuse.pid != 0
+				    ? read(run->control, to, 16384)
+				    : resident_read(run->control, to, 16384, &run->reuse.pid);
 		if (n < 0 && errno == EAGAIN)
 			return true;
 		if (n <= 0)
@@ -194,6 +205,13 @@ static bool frames_read(struct pool_run *run, bool all)
 	return true;
 }
 
+static bool frames_read(struct pool_run *run, bool all)
+{
+	const bool open = frames_take(run, all);
+	reuse_frames_end(run, open);
+	return open;
+}
+
 static void frame_write(struct pool_run *run)
 {
 	struct pool_call *call = run->call;
@@ -206,8 +224,10 @@ static void frame_write(struct pool_run *run)
 	}
 	bool more = call->frame_sent < call->frame.len && errno == EAGAIN;
 	/* A write that fails otherwise means that the program is gone: its end is on the way. */
-	(void)uv_poll_start(
-		&run->control_poll, UV_READABLE | (more ? UV_WRITABLE : 0), run_readable);
+	if (more || run->polls_room)
+		(void)uv_poll_start(
+			&run->control_poll, UV_READABLE | (more ? UV_WRITABLE : 0), run_readable);
+	run->polls_room = more;
 }
 
 static void run_readable(uv_poll_t *poll, int status, int events)
@@ -260,8 +280,13 @@ static void patience_start(struct pool_run *run, uint64_t ms)
 
 void run_begin(struct pool_run *run)
 {
-	run->call->called_ns = clock_mono_ns();
+	struct pool_call *call = run->call;
+	call->called_ns = clock_mono_ns();
 	run->state = RUN_CALLED;
+	if (call->set != NULL) {
+		reuse_begin(run, call);
+		frame_write(run);
+	}
 	patience_start(run, pool_limits_of(run->pool)->exec_ms);
 }
 
@@ -270,7 +295,8 @@ void run_give(struct pool_run *run, struct pool_call *call)
 	run->call = call;
 	call->run = run;
 	call->frame_sent = 0;
-	frame_write(run);
+	if (call->set == NULL) /* else it is said then whether the jail stays */
+		frame_write(run);
 	if (run->state == RUN_WAITING)
 		run_begin(run);
 }
@@ -324,6 +350,7 @@ static void run_event(struct jailer_handle *handle, const struct jailer_event *e
 		pool_on_address(run);
 		return;
 	}
+	run->ended = true;
 	if (run->call != NULL && event->type == JAILER_FAILED && event->taken != JAILER_TAKEN_NOT &&
 		run->forced == POOL_VALUE && pool_on_taken(run, (enum jailer_taken)event->taken))
 		log_debug("a call goes on with another address");
@@ -372,6 +399,7 @@ static int ends_open(struct ends *ends, struct fault *f)
 		ends->theirs[i] = pair[1];
 		(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	}
+	resident_ask(ends->ours[0]); /* before the program can say anything */
 	return 0;
 }
 
@@ -387,6 +415,7 @@ static void run_show(const struct jailer_handle *handle, struct jailer_view *vie
 	static const char *const states[] = {[RUN_STARTING] = "starting",
 		[RUN_WAITING] = "waiting",
 		[RUN_CALLED] = "running",
+		[RUN_RESTED] = "running",
 		[RUN_ENDING] = "ending"};
 	const struct pool_run *run =
 		(const struct pool_run *)((const char *)handle - offsetof(struct pool_run, handle));
@@ -437,6 +466,7 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program,
 	run->control = ends.ours[0];
 	run->out = ends.ours[1];
 	run->err = ends.ours[2];
+	run->reuse.memory = -1;
 	watch(run, &run->control_poll, run->control);
 	watch(run, &run->out_poll, run->out);
 	watch(run, &run->err_poll, run->err);

@@ -4,12 +4,13 @@
  * run: one execution jail as the server sees it, from its start to its end. Private to the pool.
  *
  *   STARTING ──READY──► WAITING ──CALL──► CALLED ──RESULT, or its end──► ENDING ──EXITED──► freed
+ *                            ▲────── RESTED ◄──RESULT, and it stays─┘
  */
 
 #include "pool/admission.h"
 #include "pool/pool.h"
 
-enum run_state { RUN_STARTING, RUN_WAITING, RUN_CALLED, RUN_ENDING };
+enum run_state { RUN_STARTING, RUN_WAITING, RUN_CALLED, RUN_RESTED, RUN_ENDING };
 
 struct pool_call {
 	struct pool *pool;
@@ -24,6 +25,24 @@ struct pool_call {
 	char *ip4;           /* as in pool_request, a copy; NULL: none */
 	unsigned tries_left; /* of addresses that turn out to be somebody else's */
 	uint64_t asked_ns, placed_ns, called_ns;
+	/* reuse.h */
+	struct reuse_set *set; /* NULL: it gets a fresh jail, which then ends */
+	struct pool_reuse terms;
+	bool busy;  /* the set counts it */
+	bool stays; /* its jail waits for another one */
+};
+
+/* What a run has that serves calls one after another (reuse.h). */
+struct run_reuse {
+	struct reuse_set *set; /* NULL until its first call, and of those that serve one */
+	struct pool_reuse terms;
+	pid_t pid;           /* of its program; 0: not known */
+	unsigned calls;      /* begun */
+	unsigned generation; /* the pool's, at its first call */
+	bool staying;        /* its program waits for another CALL once it has answered */
+	uint64_t since_ns;   /* when its first call began */
+	int memory;          /* descriptor for resident_bytes; -1: none */
+	uint64_t resident_first, resident; /* before its first call; when last looked at */
 };
 
 struct pool_run {
@@ -46,12 +65,15 @@ struct pool_run {
 	uv_timer_t timer;
 	unsigned open_handles; /* uv handles not yet closed */
 	bool exited;
+	bool ended; /* its last event came */
 	bool spare; /* started for no call */
 	bool polls_output;
+	bool polls_room;                   /* to write the rest of a CALL */
 	uint64_t bytes;                    /* counted for it while it waits */
 	uint64_t patience_ms;              /* beyond the first QUICK_MS (run.c) */
 	struct buf in, out_text, err_text; /* frames; output */
 	char *module;                      /* for people; its own, as programs may go first */
+	struct run_reuse reuse;
 };
 
 /* Starts a jail with the program, and with an address where one is granted. NULL: f set. */

@@ -4,18 +4,27 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "pool/reuse.h"
 
 enum { IDLE_CHECK_MS = 1000, SOON_MS = 2 };
 
 /* ---- the two lists of waiting runs ---- */
 
+/* Its program's fresh ones, or its set's used ones. */
+static struct pool_run **list_of(struct pool_run *run)
+{
+	return run->reuse.set != NULL ? &run->reuse.set->idle : &run->program->waiting;
+}
+
 void spares_add(struct pool *pool, struct pool_run *run)
 {
 	run->waiting_since_ns = clock_mono_ns();
-	run->bytes = run->program->bytes;
+	run->bytes = run->program->bytes > run->reuse.resident ? run->program->bytes
+							       : run->reuse.resident;
 	pool->waiting_bytes += run->bytes;
-	run->next = run->program->waiting;
-	run->program->waiting = run;
+	run->next = *list_of(run);
+	*list_of(run) = run;
+	pool->spares += run->reuse.set != NULL;
 	run->newer = NULL;
 	run->older = pool->newest;
 	if (pool->newest != NULL)
@@ -26,25 +35,26 @@ void spares_add(struct pool *pool, struct pool_run *run)
 	pool->waiting++;
 }
 
-static void uncount(struct pool *pool, struct pool_program *program)
+/* Used ones do not count as spares of their program, but as jails that wait. */
+static void uncount(struct pool *pool, const struct pool_run *run)
 {
-	program->spare--;
+	run->program->spare -= run->reuse.set == NULL;
 	pool->spares--;
 }
 
 void spares_leave(struct pool *pool, struct pool_run *run)
 {
 	run->spare = false;
-	uncount(pool, run->program);
+	uncount(pool, run);
 }
 
 void spares_remove(struct pool *pool, struct pool_run *run)
 {
-	struct pool_run **at = &run->program->waiting;
+	struct pool_run **at = list_of(run);
 	while (*at != run)
 		at = &(*at)->next;
 	*at = run->next;
-	uncount(pool, run->program);
+	uncount(pool, run);
 	*(run->older != NULL ? &run->older->newer : &pool->oldest) = run->newer;
 	*(run->newer != NULL ? &run->newer->older : &pool->newest) = run->older;
 	run->next = run->older = run->newer = NULL;
@@ -92,6 +102,13 @@ static bool waiting_is_full(const struct pool *pool, const struct pool_program *
 	       pool->waiting_bytes + program->bytes > pool->limits.waiting_bytes_max;
 }
 
+bool spares_room(struct pool *pool, const struct pool_program *program)
+{
+	while (pool->oldest != NULL && waiting_is_full(pool, program))
+		spares_end(pool, pool->oldest);
+	return !waiting_is_full(pool, program);
+}
+
 /* True while the program should have more. Where no more may wait in all, the least recently used
  * is given up, unless that is its own. */
 static bool spare_wanted(const struct pool *pool, const struct pool_program *program)
@@ -104,8 +121,7 @@ static bool spare_wanted(const struct pool *pool, const struct pool_program *pro
 
 static void spare_start(struct pool *pool, struct pool_program *program)
 {
-	while (pool->oldest != NULL && waiting_is_full(pool, program))
-		spares_end(pool, pool->oldest);
+	(void)spares_room(pool, program);
 	struct fault f = {0};
 	struct pool_run *run = start_run(pool, program, NULL, &f);
 	if (run == NULL) {
@@ -182,6 +198,7 @@ static void idle_check(uv_timer_t *timer)
 	while (pool->oldest != NULL &&
 		now - pool->oldest->waiting_since_ns > pool->limits.idle_ms * 1000000U)
 		spares_end(pool, pool->oldest);
+	reuse_age(pool, now);
 }
 
 void spares_open(struct pool *pool)

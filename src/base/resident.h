@@ -1,0 +1,19 @@
+#pragma once
+
+/*
+ * resident: how much memory the process at the other end of a socket holds, as the kernel says it:
+ * the process itself is not asked. Linux: unix(7), SCM_CREDENTIALS; proc(5), statm.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* From now on what is sent to this end of a socket pair says who sent it. */
+void resident_ask(int socket);
+/* As read(2), and *pid is the sender's, 0 where that is not known. */
+ssize_t resident_read(int socket, void *to, size_t size, pid_t *pid);
+/* A descriptor that stays the process's own, whatever its pid is used for later; -1: none. */
+int resident_open(pid_t pid);
+/* Bytes resident; 0: the process is gone. */
+uint64_t resident_bytes(int fd);
