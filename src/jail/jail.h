@@ -89,7 +89,7 @@ struct jail_plan {
 
 /* Descriptors a slot is made of: the backend alone knows what they are. The helper sends them to
  * the jailer. */
-enum { JAIL_PARTS = 12 };
+enum { JAIL_PARTS = 14 };
 struct jail_parts {
 	int fd[JAIL_PARTS]; /* -1 where unused */
 	uint64_t mark;      /* the backend's own, by which it knows an untouched slot */
@@ -152,6 +152,9 @@ struct jail_runner {
 	/* Once everything in it has ended: whether the slot can be proved to be as
 	 * it was when it was made, so that another jail may have it. Fast; false: destroy it. */
 	bool (*recycle)(const struct jail_plan *plan, const struct jail_parts *parts);
+	/* A resting jail gets the cpu only while no other jail wants it. Does nothing where the
+	 * platform cannot. */
+	void (*rest)(const struct jail_parts *parts, bool rests);
 	/* The listener of a fetch jail in parts, or -1; stays the parts'. */
 	int (*listener)(const struct jail_parts *parts);
 };

@@ -377,13 +377,13 @@ int jailer_client_start_net(struct jailer_client *c, struct jailer_handle *h, ui
 	return start_send(c, h, request, fds, f);
 }
 
-void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
+/* Tells the jail's jailer, which must hear it. */
+static void tell(
+	struct jailer_client *c, const struct jailer_handle *h, enum jailer_request_type type)
 {
-	struct place *p = place_of(c, h->id);
+	const struct place *p = place_of(c, h->id);
 	const struct connection *k = p != NULL ? c->connections[p->connection] : NULL;
-	struct jailer_request request = {.type = JAILER_KILL, .id = h->id};
-	if (p != NULL && p->killed_ns == 0)
-		p->killed_ns = clock_mono_ns();
+	struct jailer_request request = {.type = type, .id = h->id};
 	if (k == NULL || fdpass_send(k->socket, &request, sizeof(request), NULL, 0) == 0)
 		return;
 	/* Full of starts: the jailer never blocks, so there will be room in no time. A jail must
@@ -391,7 +391,20 @@ void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
 	struct pollfd room = {.fd = k->socket, .events = POLLOUT};
 	if (errno != EAGAIN || poll(&room, 1, 1000) != 1 ||
 		fdpass_send(k->socket, &request, sizeof(request), NULL, 0) < 0)
-		log_warn("kill of a jail could not be sent: %s", strerror(errno));
+		log_warn("a jail's jailer could not be told: %s", strerror(errno));
+}
+
+void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
+{
+	struct place *p = place_of(c, h->id);
+	if (p != NULL && p->killed_ns == 0)
+		p->killed_ns = clock_mono_ns();
+	tell(c, h, JAILER_KILL);
+}
+
+void jailer_client_rest(struct jailer_client *c, const struct jailer_handle *h, bool rests)
+{
+	tell(c, h, rests ? JAILER_REST : JAILER_WAKE);
 }
 
 void jailer_client_ready(struct jailer_client *c, struct jailer_handle *h)

@@ -57,6 +57,9 @@ void jailer_client_on_released(
 	struct jailer_client *c, void (*released)(void *ctx, uint32_t address), void *ctx);
 /* Ends a jail; its event comes all the same. */
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h);
+/* A jail whose program has waited for long gets the cpu only while no other jail wants it, until its
+ * call comes. */
+void jailer_client_rest(struct jailer_client *c, const struct jailer_handle *h, bool rests);
 /* An execution jail's program is READY, which no event tells: its jailer's cpu is free for another
  * start, and the metrics count it. */
 void jailer_client_ready(struct jailer_client *c, struct jailer_handle *h);

@@ -9,6 +9,7 @@
  *   START  EXEC, EXEC_NET: stdout stderr control program   (4 descriptors)
  *          BUILD, FETCH: stdin stderr control bulk         (the program is the jailer's own tool)
  *   KILL   id
+ *   REST, WAKE  id             of an execution jail whose program waits for its call, or has it
  *   STARTED id                a FETCH jail's listener comes with it; not for EXEC
  *   EXITED  id, how it ended  the last word about an id that started
  *   FAILED  id, why           the last word about an id that did not
@@ -18,7 +19,7 @@
 
 #include "jail/jail.h"
 
-enum jailer_request_type { JAILER_START = 1, JAILER_KILL };
+enum jailer_request_type { JAILER_START = 1, JAILER_KILL, JAILER_REST, JAILER_WAKE };
 
 struct jailer_request {
 	uint32_t type;

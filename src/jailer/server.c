@@ -272,8 +272,16 @@ static void request_kill(struct jailer *j, uint64_t id)
 	if (slot == NULL)
 		return;
 	slot->killed = true;
+	slot_rest(slot, false); /* ending takes some cpu too */
 	if (slot->state == SLOT_RUNNING)
 		(void)kill(j->slots.pids[slot - j->slots.all], SIGKILL);
+}
+
+static void request_rest(struct jailer *j, const struct jailer_request *request)
+{
+	struct slot *slot = slot_by_id(&j->slots, request->id);
+	if (slot != NULL && slot->state == SLOT_RUNNING && slot->kind == JAIL_EXEC && !slot->killed)
+		slot_rest(slot, request->type == JAILER_REST);
 }
 
 /* The server chooses; what it may not have is refused here. */
@@ -303,6 +311,10 @@ static int request_read(struct jailer *j)
 		return -1;
 	if (in.request.type == JAILER_KILL && count == 0) {
 		request_kill(j, in.request.id);
+		return 1;
+	}
+	if ((in.request.type == JAILER_REST || in.request.type == JAILER_WAKE) && count == 0) {
+		request_rest(j, &in.request);
 		return 1;
 	}
 	if (in.request.type != JAILER_START || in.request.kind >= JAIL_KINDS ||

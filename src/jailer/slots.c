@@ -86,6 +86,13 @@ void slots_parted(struct slots *s)
 	}
 }
 
+void slot_rest(struct slot *slot, bool rests)
+{
+	if (slot->rests != rests)
+		jail_runner->rest(&slot->parts, rests);
+	slot->rests = rests;
+}
+
 void slot_stopped(struct slots *s, struct slot *slot)
 {
 	struct slot **at = &s->parting;
@@ -93,6 +100,7 @@ void slot_stopped(struct slots *s, struct slot *slot)
 		at = &(*at)->next_parting;
 	if (*at != NULL)
 		slot_parted(at);
+	slot_rest(slot, false);
 }
 
 static void slot_forget(struct slots *s, struct slot *slot)

@@ -23,6 +23,7 @@ struct slot {
 	enum slot_state state;
 	enum jail_kind kind;
 	bool killed; /* a KILL came before it ran */
+	bool rests;
 	uint64_t id;
 	uint64_t started_ns;
 	struct jail_parts parts;
@@ -61,6 +62,8 @@ struct slot *slot_take_ready(struct slots *s); /* NULL: none */
 /* Takes over the descriptors that the jail was given. */
 void slot_running(
 	struct slots *s, struct slot *slot, uint64_t id, pid_t pid, int fds[JAILER_START_FDS]);
+/* Its jail gets the cpu only while no other wants it, or again as all others. */
+void slot_rest(struct slot *slot, bool rests);
 /* Its jail has ended: closes what that was given, before anyone is told. */
 void slot_stopped(struct slots *s, struct slot *slot);
 /* Closes what jails were given that have parted since. */

@@ -22,7 +22,7 @@ static bool has_line(const char *text, const char *start)
 	return false;
 }
 
-static enum pool_outcome classify_two(const char *err)
+enum pool_outcome run_last_words(const char *err)
 {
 	if (has_line(err, "fatal error: stack overflow") ||
 		has_line(err, "runtime: goroutine stack exceeds"))
@@ -50,5 +50,5 @@ enum pool_outcome run_classify(int status, bool out_of_memory, const char *err)
 	}
 	if (WEXITSTATUS(status) == 0)
 		return POOL_VALUE;
-	return WEXITSTATUS(status) == 2 ? classify_two(err) : POOL_EXIT;
+	return WEXITSTATUS(status) == 2 ? run_last_words(err) : POOL_EXIT;
 }

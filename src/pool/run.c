@@ -299,9 +299,22 @@ void run_give(struct pool_run *run, struct pool_call *call)
 		frame_write(run);
 	if (run->state == RUN_WAITING)
 		run_begin(run);
+	if (run->rests) /* it has begun already where a cpu is free */
+		jailer_client_rest(pool_jailers(run->pool), &run->handle, false);
+	run->rests = false;
 }
 
 /* ---- its end ---- */
+
+/* Why we ended it. Go looks through the whole of a stack that overflowed, which may take longer than
+ * the call has: it had said before what it died of. */
+static enum pool_outcome forced_outcome(const struct pool_run *run)
+{
+	if (run->forced == POOL_TIMEOUT &&
+		run_last_words(run->err_text.data) == POOL_STACK_OVERFLOW)
+		return POOL_STACK_OVERFLOW;
+	return run->forced;
+}
 
 static void end_tell(struct pool_run *run, const struct jailer_event *event)
 {
@@ -337,7 +350,7 @@ static void end_tell(struct pool_run *run, const struct jailer_event *event)
 	if (output_exceeded(run))
 		result.outcome = POOL_OUTPUT_LIMIT;
 	else if (run->forced != POOL_VALUE && result.outcome == POOL_SIGNAL)
-		result.outcome = run->forced;
+		result.outcome = forced_outcome(run);
 	result_tell(run, &result);
 }
 

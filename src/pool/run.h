@@ -67,6 +67,7 @@ struct pool_run {
 	bool exited;
 	bool ended; /* its last event came */
 	bool spare; /* started for no call */
+	bool rests; /* its jailer was told so, as it waited for long */
 	bool polls_output;
 	bool polls_room;                   /* to write the rest of a CALL */
 	uint64_t bytes;                    /* counted for it while it waits */
@@ -101,4 +102,6 @@ struct jailer_client *pool_jailers(const struct pool *pool);
 uv_loop_t *pool_loop(const struct pool *pool);
 
 /* What a program's end means, from its wait status and what it wrote to stderr. */
+/* What a program says of its end on stderr; POOL_EXIT: nothing. */
+enum pool_outcome run_last_words(const char *err);
 enum pool_outcome run_classify(int status, bool out_of_memory, const char *err);

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "pool/reuse.h"
 
-enum { IDLE_CHECK_MS = 1000, SOON_MS = 2 };
+enum { IDLE_CHECK_MS = 1000, REST_MS = 1000, SOON_MS = 2 };
 
 /* ---- the two lists of waiting runs ---- */
 
@@ -191,6 +191,17 @@ void spares_serve(struct pool *pool)
 	}
 }
 
+/* What a package's initialisation left running gets no more of the cpus than calls leave over. */
+static void rest_all(struct pool *pool, uint64_t now)
+{
+	for (struct pool_run *run = pool->oldest;
+		run != NULL && now - run->waiting_since_ns > REST_MS * 1000000U; run = run->newer) {
+		if (!run->rests)
+			jailer_client_rest(pool->jailers, &run->handle, true);
+		run->rests = true;
+	}
+}
+
 static void idle_check(uv_timer_t *timer)
 {
 	struct pool *pool = timer->data;
@@ -199,6 +210,7 @@ static void idle_check(uv_timer_t *timer)
 		now - pool->oldest->waiting_since_ns > pool->limits.idle_ms * 1000000U)
 		spares_end(pool, pool->oldest);
 	reuse_age(pool, now);
+	rest_all(pool, now);
 }
 
 void spares_open(struct pool *pool)

@@ -214,6 +214,7 @@ int cgroup_make(const struct cgroups *groups, unsigned slot, const struct jail_l
 		slot_open(groups, 0, slot, two ? "memory.events" : "memory.oom_control", O_RDONLY);
 	*files->usage = slot_open(
 		groups, 0, slot, two ? "memory.current" : "memory.usage_in_bytes", O_RDONLY);
+	*files->idle = slot_open(groups, two ? 0 : 2, slot, "cpu.idle", O_WRONLY);
 	if (*files->oom < 0 || *files->usage < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "open memory events of slot %u", slot);
 	return 0;
@@ -270,6 +271,12 @@ unsigned long cgroup_oom_kills(int oom)
 	text[n] = '\0';
 	const char *at = strstr(text, "oom_kill ");
 	return at != NULL ? strtoul(at + strlen("oom_kill "), NULL, 10) : 0;
+}
+
+void cgroup_idle(int idle, bool on)
+{
+	if (idle >= 0)
+		(void)!write(idle, on ? "1" : "0", 1);
 }
 
 uint64_t cgroup_usage(int usage)

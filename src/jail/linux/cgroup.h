@@ -32,9 +32,10 @@ void cgroup_clear(const struct cgroups *groups);
 void cgroup_finish(const struct cgroups *groups);
 
 /* Descriptors of a slot's groups: what a process enters by (trees of them), the file that counts
- * kills for want of memory, the one that tells what is charged. */
+ * kills for want of memory, the one that tells what is charged, the one that makes the group idle
+ * (-1 where the kernel cannot). */
 struct cgroup_files {
-	int *enter, *oom, *usage;
+	int *enter, *oom, *usage, *idle;
 };
 
 /* Makes the groups of a slot with its limits, and opens their files. */
@@ -47,6 +48,8 @@ int cgroup_unmake(const struct cgroups *groups, unsigned slot, struct fault *f);
 int cgroup_enter(const struct cgroups *groups, const int fd[CGROUP_TREES]);
 /* Kills for want of memory counted by the file. */
 unsigned long cgroup_oom_kills(int oom);
+/* In an idle group processes get the cpu only while no other group of slots wants it (cpu.idle). */
+void cgroup_idle(int idle, bool on);
 /* Bytes charged; UINT64_MAX where it cannot be read. */
 uint64_t cgroup_usage(int usage);
 /* Groups of slots that exist now. */

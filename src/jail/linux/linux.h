@@ -31,6 +31,7 @@ enum {
 	PART_RULES,    /* exec: a landlock ruleset, where there is landlock */
 	PART_TMP,      /* exec: the root of its /tmp */
 	PART_USAGE,    /* what its memory group is charged with */
+	PART_IDLE,     /* makes its cpu group one that waits for all others, where the kernel can */
 	PART_COUNT,
 };
 

@@ -62,12 +62,18 @@ static int linux_listener(const struct jail_parts *parts)
 	return parts->fd[PART_LISTENER];
 }
 
+static void jail_rest(const struct jail_parts *parts, bool rests)
+{
+	cgroup_idle(parts->fd[PART_IDLE], rests);
+}
+
 static const struct jail_runner runner = {
 	.give = runner_give,
 	.take = runner_take,
 	.start = stub_start,
 	.out_of_memory = linux_out_of_memory,
 	.recycle = slot_recycle,
+	.rest = jail_rest,
 	.listener = linux_listener,
 };
 

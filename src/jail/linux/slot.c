@@ -50,8 +50,10 @@ static int groups_up(void *thing, struct fault *f)
 	if (linux_cgroups.version == 0)
 		return 0;
 	int *fd = m->parts->fd;
-	const struct cgroup_files files = {
-		.enter = &fd[PART_ENTER], .oom = &fd[PART_OOM], .usage = &fd[PART_USAGE]};
+	const struct cgroup_files files = {.enter = &fd[PART_ENTER],
+		.oom = &fd[PART_OOM],
+		.usage = &fd[PART_USAGE],
+		.idle = &fd[PART_IDLE]};
 	return cgroup_make(&linux_cgroups, m->slot, &m->plan->limits[m->kind], &files, f);
 }
 
