@@ -177,7 +177,8 @@ void spares_soon(struct pool *pool, struct pool_program *program)
 		program->next_wanting = pool->wanting;
 		pool->wanting = program;
 	}
-	(void)uv_timer_start(&pool->soon, soon, SOON_MS, 0);
+	if (uv_is_active((uv_handle_t *)&pool->soon) == 0)
+		(void)uv_timer_start(&pool->soon, soon, SOON_MS, 0);
 }
 
 void spares_serve(struct pool *pool)
