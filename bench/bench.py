@@ -3,7 +3,8 @@
 
     bench.py --binary BIN --state DIR --out FILE [--quick]
 
-BIN is sky-island, DIR a prepared state directory that no server holds, FILE where the figures go as JSON;
+BIN is sky-island, DIR a prepared state directory that no server holds and whose caches are emptied, FILE where the figures go as
+JSON;
 what the bench makes goes to a directory bench/ beside FILE. Every part runs once in each of several rounds,
 one after another, so that all see the same machine; a ratio is taken within each round, and the median of the
 rounds is printed. docs/benchmarks.md says what each figure means. All load stays on loopback. Bounded: 4
@@ -63,6 +64,7 @@ class Bench:
         self.work.mkdir(parents=True, exist_ok=True)
         self.helpers = Helpers(self.work)
         self.island = Island(options.binary.resolve(), options.state.resolve(), self.work)
+        self.island.forget()
         self.raw = {"rounds": [], "absent": {}}
         self.peers, self.cgi, self.https = [], None, {}
 

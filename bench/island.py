@@ -7,6 +7,7 @@ import pathlib
 import re
 import select
 import signal
+import shutil
 import subprocess
 import time
 
@@ -56,6 +57,11 @@ class Island:
         self.config.write_text(json.dumps({"state_dir": str(state), "http_port": 0, "metrics": {"statsd": None},
                                            **settings}), encoding="utf-8")
         self.process = self.port = None
+
+    def forget(self):
+        """What was fetched and built before is not known any more: first calls are first ones."""
+        for name in ("artifacts", "sources", "store"):
+            shutil.rmtree(self.state / name, ignore_errors=True)
 
     def prepare(self):
         if subprocess.run([self.binary, "-c", self.config, "-i"], check=False).returncode != 0:
