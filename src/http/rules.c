@@ -9,12 +9,16 @@
 #include <string.h>
 #include <strings.h>
 
+/* Others who decide by these may have read the other one. */
+static const char *const single[] = {"Authorization", "Content-Type", "Origin", "Sec-Fetch-Site"};
+
 struct findings {
 	const struct http_field *host;
 	const struct http_field *length;
 	const struct http_field *coding;
 	const struct http_field *expect;
-	bool twice; /* one of host, length, coding came more than once */
+	const struct http_field *others[sizeof(single) / sizeof(single[0])];
+	bool twice; /* one of these came more than once, and may not */
 	bool close;
 	bool keep;
 };
@@ -55,6 +59,14 @@ static void once(struct findings *found, const struct http_field **slot, const s
 	*slot = f;
 }
 
+static void read_single(struct findings *found, const struct http_field *f)
+{
+	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++) {
+		if (is(f->name, f->name_len, single[i]))
+			once(found, &found->others[i], f);
+	}
+}
+
 static void read_fields(const struct http_head *h, struct findings *found)
 {
 	for (unsigned i = 0; i < h->field_count; i++) {
@@ -69,6 +81,8 @@ static void read_fields(const struct http_head *h, struct findings *found)
 			found->expect = f;
 		else if (is(f->name, f->name_len, "Connection"))
 			read_connection(found, f->value, f->value + f->value_len);
+		else
+			read_single(found, f);
 	}
 }
 
@@ -143,7 +157,9 @@ enum http_result http_head_judge(struct http_head *h)
 	struct findings found = {0};
 	read_fields(h, &found);
 	if (found.twice)
-		return refuse(h, 400, "Host, Content-Length or Transfer-Encoding came twice");
+		return refuse(h, 400,
+			"a field came twice that may come once: Host, Content-Length, "
+			"Transfer-Encoding, Authorization, Content-Type, Origin or Sec-Fetch-Site");
 	if (judge_host(h, found.host) == HTTP_BAD)
 		return HTTP_BAD;
 	if (found.coding != NULL && judge_coding(h, found.coding, found.length) == HTTP_BAD)
