@@ -117,6 +117,7 @@ static const struct field fields[] = {
 	{"jails.waiting_max", &field_number, AT(waiting_max), .fallback = "1000", .min = 0,
 		.max = 10000},
 	{"jails.waiting_memory", &field_size, AT(waiting_memory), .fallback = "0", .max = TIB},
+	{"jails.memory_reserve", &field_size, AT(memory_reserve), .fallback = "0", .max = TIB},
 	{"jails.idle_timeout", &field_duration, AT(idle_timeout), .fallback = "\"10m\"",
 		.min = 1000 * MS, .max = 1000 * HOUR},
 	{"jails.builds_max", &field_number, AT(builds_max), .fallback = "2", .min = 1, .max = 1024},

@@ -116,6 +116,7 @@ struct config {
 	int64_t queue_timeout;       /* ns: how long, 1 s */
 	unsigned waiting_max;        /* jails that wait for calls, of all programs */
 	size_t waiting_memory;       /* bytes for them; 0: a quarter of the host's */
+	size_t memory_reserve;       /* bytes of the host's that they leave free; 0: a twentieth */
 	int64_t idle_timeout;        /* ns: how long one waits: 10 min */
 	bool proc;                   /* jails.proc: /proc inside execution jails */
 	size_t output_max;           /* bytes: 1 MiB */

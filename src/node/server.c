@@ -129,9 +129,10 @@ static void tools_open(struct server *s)
 	s->tools = tools_create(&s->loop, s->jailers, &limits);
 }
 
-static uint64_t memory_quarter(void)
+/* What the configuration says, or that part of the host's. */
+static uint64_t memory_of(size_t configured, unsigned part)
 {
-	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
+	return configured > 0 ? configured : uv_get_total_memory() / part;
 }
 
 static void pool_open(struct server *s)
@@ -144,7 +145,8 @@ static void pool_open(struct server *s)
 		.init_ms = ms_of(c->init_timeout),
 		.output_max = c->output_max,
 		.waiting_max = c->waiting_max,
-		.waiting_bytes_max = c->waiting_memory > 0 ? c->waiting_memory : memory_quarter(),
+		.waiting_bytes_max = memory_of(c->waiting_memory, 4),
+		.reserve_bytes = memory_of(c->memory_reserve, 20),
 		.running_max = c->children_max > 0 ? c->children_max : 256,
 		.function_max = c->calls_per_function,
 		.queue_max = c->queue_max,

@@ -77,6 +77,7 @@ struct pool_limits {
 	size_t output_max;          /* stdout and stderr, each */
 	unsigned waiting_max;       /* over all programs; the least recently used goes first */
 	uint64_t waiting_bytes_max; /* likewise */
+	uint64_t reserve_bytes;     /* where the host has less to give, none waits */
 	unsigned running_max;       /* calls at once; beyond they wait (admission.h) */
 	unsigned function_max;      /* of one function; 0: no limit */
 	unsigned queue_max;         /* calls that may wait beyond a limit */

@@ -23,6 +23,7 @@ struct pool {
 	struct pool_run *oldest, *newest; /* all that wait, by age */
 	unsigned waiting, spares;         /* how many wait; and with those that will */
 	uint64_t waiting_bytes;
+	bool scarce;                  /* the host's memory, when last looked at */
 	struct pool_program *wanting; /* programs whose turn it is not yet to start one */
 	uv_timer_t idle, soon;
 	/* reuse.c */

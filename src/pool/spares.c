@@ -113,7 +113,8 @@ bool spares_room(struct pool *pool, const struct pool_program *program)
  * is given up, unless that is its own. */
 static bool spare_wanted(const struct pool *pool, const struct pool_program *program)
 {
-	if (pool->ending || program->spare >= demand_jails(&program->demand, clock_mono_ns()))
+	if (pool->ending || pool->scarce ||
+		program->spare >= demand_jails(&program->demand, clock_mono_ns()))
 		return false;
 	return !waiting_is_full(pool, program) ||
 	       (pool->oldest != NULL && pool->oldest->program != program);
@@ -192,6 +193,26 @@ void spares_serve(struct pool *pool)
 	}
 }
 
+/* Where the host is short of memory, what only waits goes first, until there is enough. A jail is
+ * counted with what its program used at most, or a page where that is not known yet. */
+static void memory_check(struct pool *pool)
+{
+	const uint64_t available = uv_get_free_memory(); /* MemAvailable of proc(5) */
+	const uint64_t reserve = pool->limits.reserve_bytes;
+	const bool scarce = available < reserve;
+	const unsigned before = pool->waiting;
+	for (uint64_t freed = 0; pool->oldest != NULL && available + freed < reserve;) {
+		freed += pool->oldest->bytes + 4096;
+		spares_end(pool, pool->oldest);
+	}
+	if (scarce && !pool->scarce)
+		log_warn("the host has %llu MiB of memory to give, jails.memory_reserve is %llu: "
+			 "%u of %u waiting jails end, and none is kept until there is more",
+			(unsigned long long)(available >> 20), (unsigned long long)(reserve >> 20),
+			before - pool->waiting, before);
+	pool->scarce = scarce;
+}
+
 /* What a package's initialisation left running gets no more of the cpus than calls leave over. */
 static void rest_all(struct pool *pool, uint64_t now)
 {
@@ -210,6 +231,7 @@ static void idle_check(uv_timer_t *timer)
 	while (pool->oldest != NULL &&
 		now - pool->oldest->waiting_since_ns > pool->limits.idle_ms * 1000000U)
 		spares_end(pool, pool->oldest);
+	memory_check(pool);
 	reuse_age(pool, now);
 	rest_all(pool, now);
 }

@@ -1,6 +1,9 @@
-"""A jail that has waited for long gets no more of the cpu than calls leave over, whatever its package left running."""
+"""What jails that wait may take: of the cpu, after a while, what calls leave over, whatever their package left running; of
+memory, what the host can spare."""
 
+import contextlib
 import glob
+import json
 import os
 import tempfile
 import threading
@@ -43,7 +46,7 @@ func Burn(ms int) (n int) {
 
 
 def setUpModule():
-    global server
+    global server, tree
     tree = proxy.Tree(tempfile.mkdtemp(prefix="proxy-", dir=sky.work))
     tree.add(SPIN, {"a.go": SOURCE}, go="1.22").add(BURN, {"a.go": BURNER}, go="1.22")
     server = sky.Sky("rest", modules=tree.url).start()
@@ -51,9 +54,9 @@ def setUpModule():
 
 
 def used(pid):
-    """Seconds of cpu."""
+    """Seconds of cpu; 0 of one that has ended."""
     fields = sky._read("/proc/%d/stat" % pid).rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
 class Rest(unittest.TestCase):
@@ -62,10 +65,10 @@ class Rest(unittest.TestCase):
         return [path for group in server.cgroups() for path in glob.glob(group + "/slot*/cpu.idle") if sky._read(path).strip() == "1"]
 
     def test_waiting(self):
-        if server.user or not any(glob.glob(group + "/slot*/cpu.idle") for group in server.cgroups()):
-            self.skipTest("no group of ours can be an idle one here")
         for call in ("F()", "Sleep(1)"):  # both in the same program: what waits can serve either
             self.assertEqual(server.call(SPIN, call).status, 200)
+        if server.user or not any(glob.glob(group + "/slot*/cpu.idle") for group in server.cgroups()):
+            self.skipTest("no group of ours can be an idle one here")
         sky.until(self.resting, 5, "a jail that rests")
         waiting = max((pid for pids in server.jails().values() for pid in pids), key=used)
         burners = [threading.Thread(target=server.call, args=(BURN, "Burn(1500)"), daemon=True) for _ in range(2 * os.cpu_count())]
@@ -79,12 +82,26 @@ class Rest(unittest.TestCase):
         for burner in burners:
             burner.join()
         self.assertLess(share, 0.2, "of a cpu that %d calls wanted" % len(burners))
-        sleeper = threading.Thread(target=server.call, args=(SPIN, "Sleep(700)"), daemon=True)
         resting = set(self.resting())
-        sleeper.start()
-        sky.until(lambda: resting - set(self.resting()), 0.6, "the end of its rest with its call")
-        sleeper.join()
+        with contextlib.closing(server.connection()) as sleeper:
+            sleeper.request("POST", "/api/v1/function", json.dumps({"url": SPIN, "call": "Sleep(4500)"}))
+            sky.until(lambda: resting - set(self.resting()), 4, "the end of its rest with its call")
         self.assertEqual(server.call(SPIN, "F()").json.get("data"), "f")
+
+
+class Memory(unittest.TestCase):
+    def test_none_waits_where_memory_is_short(self):
+        with sky.Sky("scarce", modules=tree.url, jails={"memory_reserve": "1TiB"}) as own:
+            self.assertEqual(own.call(BURN, "Burn(1)").status, 200)
+            sky.until(lambda: "jails.memory_reserve is 1048576" in own.log(), 3, "a word of it")
+            for _ in range(2):
+                self.assertEqual(own.call(BURN, "Burn(2)").status, 200)
+                sky.until(lambda: not own.jail_pids(), 3, "the end of all jails")
+
+    def test_enough(self):
+        self.assertEqual(server.call(BURN, "Burn(1)").status, 200)
+        sky.until(server.jail_pids, 3, "a jail that waits")
+        self.assertNotIn("memory_reserve", server.log())
 
 
 if __name__ == "__main__":
