@@ -535,6 +535,8 @@ static char *request_text(const struct sky_request *request, struct sky_error *e
 		ok = json_object_set_new(body, "cache_bust", json_true()) == 0;
 	if (ok && request->ip4 && request->ip4_pool == NULL)
 		ok = json_object_set_new(body, "ip4", json_true()) == 0;
+	if (ok && request->reuse != 0)
+		ok = json_object_set_new(body, "reuse", json_boolean(request->reuse > 0)) == 0;
 	char *text = ok ? json_dumps(body, JSON_COMPACT) : NULL;
 	json_decref(body);
 	if (text == NULL)

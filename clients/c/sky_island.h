@@ -79,6 +79,7 @@ struct sky_request {
 	bool cache_bust;            /* ask the source again what the version is */
 	bool ip4;                   /* an address for the call's jail … */
 	const char *ip4_pool;       /* … or one of this pool */
+	int reuse; /* > 0: a jail of earlier calls will do, < 0: it will not, 0: as configured there */
 };
 
 struct sky_answer {

@@ -64,7 +64,8 @@ type Request struct {
 	Version   string   `json:"version,omitempty"`
 	Imports   []string `json:"imports,omitempty"`
 	CacheBust bool     `json:"cache_bust,omitempty"`
-	IP4       any      `json:"ip4,omitempty"` // true, or a pool's name
+	IP4       any      `json:"ip4,omitempty"`   // true, or a pool's name
+	Reuse     *bool    `json:"reuse,omitempty"` // whether a jail of earlier calls will do; nil: as configured there
 }
 
 // An Answer is what a call returned.

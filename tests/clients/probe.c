@@ -51,13 +51,17 @@ static json_t *call(struct sky_client *c, char **given, struct sky_error *e)
 	const json_t *list = json_object_get(options, "imports");
 	for (size_t i = 0; i < json_array_size(list); i++)
 		imports[i] = json_string_value(json_array_get(list, i));
+	const json_t *reuse = json_object_get(options, "reuse");
 	struct sky_request r = {.url = given[0],
 		.call = given[1],
 		.version = json_string_value(json_object_get(options, "version")),
 		.imports = list != NULL ? imports : NULL,
 		.cache_bust = json_is_true(json_object_get(options, "cache_bust")),
 		.ip4 = json_is_true(json_object_get(options, "ip4")),
-		.ip4_pool = json_string_value(json_object_get(options, "ip4"))};
+		.ip4_pool = json_string_value(json_object_get(options, "ip4")),
+		.reuse = json_is_true(reuse)    ? 1
+			 : json_is_false(reuse) ? -1
+						: 0};
 	json_t *told = called(c, &r, e);
 	json_decref(options);
 	return told;

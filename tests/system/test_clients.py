@@ -376,17 +376,19 @@ class Scripted(Cases):
 
     def test_what_is_sent(self):
         stub = self.stub(GOOD)
-        self.probe("call", "u", "F()", {"version": "v1", "imports": ["a"], "cache_bust": True, "ip4": "pool"})
+        self.probe("call", "u", "F()", {"version": "v1", "imports": ["a"], "cache_bust": True, "ip4": "pool", "reuse": False})
         self.probe("call", "u", "F()", {"ip4": True})
+        self.probe("call", "u", "F()", {"reuse": True})
         self.probe("typed", "u", "F", [1, "é", None], function_token=None)
         bodies = [{name: value for name, value in body.items() if name != "output" or value != "text"} for _, _, _, body in stub.asked]
-        self.assertEqual(bodies, [{"url": "u", "call": "F()", "version": "v1", "imports": ["a"], "cache_bust": True, "ip4": "pool"},
+        self.assertEqual(bodies, [{"url": "u", "call": "F()", "version": "v1", "imports": ["a"], "cache_bust": True, "ip4": "pool", "reuse": False},
                                   {"url": "u", "call": "F()", "ip4": True},
+                                  {"url": "u", "call": "F()", "reuse": True},
                                   {"url": "u", "function": "F", "args": [1, "é", None], "output": "json"}])
         for method, path, headers, _ in stub.asked:
             self.assertEqual((method, path, headers["Content-Type"]), ("POST", "/api/v1/function", "application/json"))
             self.assertIsNone(headers["X-Sky-Island-Token"])
-        self.assertEqual([headers["Authorization"] for _, _, headers, _ in stub.asked], ["Bearer " + FUNCTION_TOKEN] * 2 + [None])
+        self.assertEqual([headers["Authorization"] for _, _, headers, _ in stub.asked], ["Bearer " + FUNCTION_TOKEN] * 3 + [None])
 
     def test_bytes(self):
         raw = bytes(range(256))

@@ -265,20 +265,23 @@ class Client:
     # calls
 
     def call(self, url: str, call: str, *, version: Optional[str] = None, imports: Sequence[str] = (), cache_bust: bool = False,
-             ip4: Union[bool, str] = False, timeout: Optional[float] = None) -> Answer:
-        """Calls by Go text: call("strings", 'ToUpper("a")'). `ip4` is True or a pool's name."""
-        return self._function({"url": url, "call": call}, version, imports, cache_bust, ip4, timeout)
+             ip4: Union[bool, str] = False, reuse: Optional[bool] = None, timeout: Optional[float] = None) -> Answer:
+        """Calls by Go text: call("strings", 'ToUpper("a")'). `ip4` is True or a pool's name; `reuse` whether a jail of earlier
+        calls will do, None as the server is configured."""
+        return self._function({"url": url, "call": call}, version, imports, cache_bust, ip4, reuse, timeout)
 
     def typed(self, url: str, function: str, *args: Any, version: Optional[str] = None, cache_bust: bool = False,
-              ip4: Union[bool, str] = False, timeout: Optional[float] = None) -> Answer:
+              ip4: Union[bool, str] = False, reuse: Optional[bool] = None, timeout: Optional[float] = None) -> Answer:
         """Calls with arguments that become JSON, for results as JSON: typed("strconv", "Atoi", "12").results is [12]."""
         request = {"url": url, "function": function, "args": list(args), "output": "json"}
-        return self._function(request, version, (), cache_bust, ip4, timeout)
+        return self._function(request, version, (), cache_bust, ip4, reuse, timeout)
 
     def _function(self, request: Dict[str, Any], version: Optional[str], imports: Sequence[str], cache_bust: bool,
-                  ip4: Union[bool, str], timeout: Optional[float]) -> Answer:
+                  ip4: Union[bool, str], reuse: Optional[bool], timeout: Optional[float]) -> Answer:
         given = {"version": version, "imports": list(imports), "cache_bust": cache_bust, "ip4": ip4}
         request.update({name: value for name, value in given.items() if value})
+        if reuse is not None:
+            request["reuse"] = reuse
         headers = {"Authorization": "Bearer " + self._function_token} if self._function_token is not None else {}
         response = self._send("POST", "/api/v1/function", headers, request, timeout)
         said = response.object()
