@@ -132,8 +132,8 @@ static void answered(struct pool_run *run, enum pool_outcome outcome, const char
 	outputs_drain(run);
 	if (output_exceeded(run) || len > pool_limits_of(run->pool)->output_max)
 		result.outcome = POOL_OUTPUT_LIMIT;
-	run->call->stays = result.outcome != POOL_OUTPUT_LIMIT && reuse_stays(run);
-	run->state = run->call->stays ? RUN_RESTED : RUN_ENDING;
+	run->state =
+		result.outcome != POOL_OUTPUT_LIMIT && reuse_stays(run) ? RUN_RESTED : RUN_ENDING;
 	result_tell(run, &result);
 	if (run->state == RUN_RESTED)
 		return; /* until its frame is taken off: reuse_frames_end */

@@ -28,8 +28,7 @@ struct pool_call {
 	/* reuse.h */
 	struct reuse_set *set; /* NULL: it gets a fresh jail, which then ends */
 	struct pool_reuse terms;
-	bool busy;  /* the set counts it */
-	bool stays; /* its jail waits for another one */
+	bool busy; /* the set counts it */
 };
 
 /* What a run has that serves calls one after another (reuse.h). */

@@ -40,6 +40,11 @@ class Kills(Networks):
         prefix = "s" + own.instance.split("-")[1][:6]
         return [line for line in self.host.ip("-br link").splitlines() if line.startswith(prefix)]
 
+    def kill_all(self, own):
+        os.kill(own.process.pid, signal.SIGKILL)
+        own.process.wait()
+        sky.until(lambda: not own.processes(), 5, "the end of all")
+
     def test_stop_leaves_nothing(self):
         before = self.host.picture()
         own = self.island().start()
@@ -67,9 +72,7 @@ class Kills(Networks):
         for _ in range(3):
             self.background(own, "Sleep(3000)")
         sky.until(lambda: len(self.links(own)) == 3, 5, "three links")
-        os.kill(own.process.pid, signal.SIGKILL)
-        own.process.wait()
-        sky.until(lambda: not own.processes(), 5, "the end of all")
+        self.kill_all(own)
         self.assertNotEqual(self.host.picture(), before)
         own.start()
         self.assertEqual(self.host.picture(), before, "the start clears what was left")
@@ -83,9 +86,7 @@ class Kills(Networks):
         own = self.island().start()
         self.addCleanup(own.close)
         self.served(own)
-        os.kill(own.process.pid, signal.SIGKILL)
-        own.process.wait()
-        sky.until(lambda: not own.processes(), 5, "the end of all")
+        self.kill_all(own)
         del own.config["network"]
         own.start()
         self.assertEqual(self.host.picture(), before)
