@@ -8,7 +8,7 @@
  *   slot.c     create and destroy: cgroups, namespaces, in a helper process
  *   root.c     the mounts of a jail's root, made by a process inside the new namespaces
  *   recycle.c  the proof that a slot is as it was
- *   stub.c     start: the jail's first process, from clone to exec
+ *   stub.c     prepare, start: the jail's first process, from clone to exec
  *   filter.c   seccomp filters, compiled once
  *   landlock.c the second wall of execution jails
  *   userns.c   how an ordinary user becomes root of a user namespace
@@ -67,8 +67,9 @@ int slot_mark(struct jail_parts *parts);
 bool slot_recycle(const struct jail_plan *plan, const struct jail_parts *parts);
 int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f);
 
-pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
+pid_t stub_prepare(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
+	const struct jail_parts *parts, struct jail_end *end, struct jail_door *door,
 	struct fault *f);
+int stub_start(const struct jail_door *door, const int fds[JAIL_FDS]);
 
 _Static_assert((int)PART_COUNT <= (int)JAIL_PARTS, "a slot has more parts than a message carries");

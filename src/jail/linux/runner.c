@@ -70,6 +70,7 @@ static void jail_rest(const struct jail_parts *parts, bool rests)
 static const struct jail_runner runner = {
 	.give = runner_give,
 	.take = runner_take,
+	.prepare = stub_prepare,
 	.start = stub_start,
 	.out_of_memory = linux_out_of_memory,
 	.recycle = slot_recycle,
