@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"go/ast"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,10 +13,11 @@ import (
 type table struct {
 	path, name       string
 	functions, types []string
+	declared         map[string]*ast.FuncType
 }
 
 func (b *builder) table() (generator, error) {
-	t := &table{path: b.request.Package, name: b.exports.name}
+	t := &table{path: b.request.Package, name: b.exports.name, declared: b.exports.functions}
 	t.functions = b.exports.functionNames()
 	t.types = b.exports.types
 	if b.request.Only != nil {
@@ -35,7 +37,7 @@ import (
 	%s %q
 )
 
-var table = driver.Table{Package: %q, Functions: []driver.Function{
+var table = driver.Table{Package: %q, %sFunctions: []driver.Function{
 `
 
 const firstEntry = 9
@@ -45,8 +47,16 @@ func (t *table) generate() string {
 	if len(t.functions)+len(t.types) == 0 {
 		target = "_"
 	}
+	declared := make([]*ast.FuncType, 0, len(t.functions))
+	for _, name := range t.functions {
+		declared = append(declared, t.declared[name])
+	}
+	calls, member := direct(declared), ""
+	if calls != "" {
+		member = "Direct: direct, "
+	}
 	var out strings.Builder
-	fmt.Fprintf(&out, tableHead, driverPath, target, t.path, t.name)
+	fmt.Fprintf(&out, tableHead, driverPath, target, t.path, t.name, member)
 	for _, name := range t.functions {
 		fmt.Fprintf(&out, "\t{Name: %q, Value: target.%s},\n", name, name)
 	}
@@ -55,6 +65,7 @@ func (t *table) generate() string {
 		fmt.Fprintf(&out, "\t{Name: %q, Pointer: (*target.%s)(nil)},\n", name, name)
 	}
 	out.WriteString("}}\n\nfunc main() { driver.Main(&table) }\n")
+	out.WriteString(calls)
 	return out.String()
 }
 
