@@ -15,6 +15,7 @@ type Direct struct {
 	in     reader
 	left   int  // arguments that were not taken yet
 	odd    bool // an argument is for the general way
+	typed  bool // they were JSON
 	made   bool
 	values []any
 }
@@ -24,10 +25,17 @@ var current Direct
 
 // direct makes the call of f if it can; else nothing was called.
 func (t *Table) direct(f any, c *request) bool {
-	if t.Direct == nil || c.typed() {
+	if t.Direct == nil {
 		return false
 	}
-	current = Direct{in: reader{rest: c.rest}}
+	rest := c.rest
+	if c.typed() {
+		var ok bool
+		if rest, ok = literals(rest); !ok {
+			return false
+		}
+	}
+	current = Direct{in: reader{rest: rest}, typed: c.typed()}
 	current.left = int(current.in.u16())
 	t.Direct(f, &current)
 	made, values := current.made, current.values
@@ -138,16 +146,20 @@ func (d *Direct) float(tag byte, bits int) float64 {
 	} else {
 		text, _ = d.integer(tag)
 	}
-	zero := true
+	zero, whole := true, true
 	for i := range len(text) {
 		switch c := text[i]; {
-		case c >= '1' && c <= '9', c == '-', c == '+', c == 'e', c == 'E':
+		case c >= '1' && c <= '9', c == '-', c == '+':
 			zero = false
-		case c != '0' && c != '.':
+		case c == 'e', c == 'E':
+			zero, whole = false, false
+		case c == '.':
+			whole = false
+		case c != '0':
 			d.odd = true
 		}
 	}
-	if d.odd || len(text) > 64 {
+	if d.odd || whole != (tag == 'i') || len(text) > 64 {
 		d.odd = true
 		return 0
 	}
@@ -158,9 +170,14 @@ func (d *Direct) float(tag byte, bits int) float64 {
 	return f
 }
 
-// Any takes what has a default type.
+// Any takes what has a default type; JSON's numbers have another.
 func (d *Direct) Any() any {
-	switch tag := d.next(); tag {
+	tag := d.next()
+	if d.typed {
+		d.odd = true
+		return nil
+	}
+	switch tag {
 	case 's':
 		return d.string(tag)
 	case 'i':
