@@ -58,6 +58,15 @@ func FailsAsNil(n int) error           { var g *Gone; return g }
 func FailsPanicking(n int) (int, error) { return n, Panicking{} }
 func FailsFormatted(n int) (int, error) { return n, Shown{} }
 func Named(n int) Celsius              { return Celsius(n) }
+type Degrees = Celsius
+type Text = string
+
+func Renamed(n int) Degrees            { return Degrees(n) }
+func Texted(n int) Text                { return "t" }
+func Texts(n int) string               { return "s" }
+func Pointer(s string) *Gone           { return &Gone{s} }
+func NoPointer(s string) (*Gone, error) { return nil, nil }
+func Several(n int) ([]Celsius, []*int, [][]string) { return make([]Celsius, n), nil, [][]string{{"a"}} }
 func OfAny(i int) any {
 	return []any{nil, 1, "text", Celsius(3), Shown{}, (*Gone)(nil), []any{1, "a", nil}, []string{"a"}, 'x', uint8(7), 1i, []byte("b"),
 		map[string]int{"a": 1}, [2]int{1, 2}, struct{ A int }{1}}[i]
@@ -91,7 +100,7 @@ func TestDirect(t *testing.T) {
 		`Exact(017)`, `Exact(017.5)`, `Exact(08)`, `Exact(0x1p4)`, `Exact(1_000.5)`, `Exact('a')`, `Exact(1e400)`, `Exact(5e-324)`, `Exact32(16777217)`, `Exact32(0.1)`,
 		`Exact32(3.5e38)`, `Exact32(1e-46)`, `Exact32(-0.0)`, `Exact("x")`, `Exact(nil)`, `Exact()`, `Exact(1, 2)`, `None()`, `None(1)`, `Nothing("")`,
 		`Pair("a", "b")`, `Pair("", "")`, "Pair(`raw`, \"\\xff\")", `Mixed(-128, "é", true)`, `Mixed(128, "", true)`, `Mixed(1.0, "", false)`, `Numbers(1, 255, -3, 4)`, `Numbers(256, 0, 0, 0)`,
-		`Numbers('a', 'b', 'c', 'd')`, `Half(4)`, `Half(5)`, `Half(4.0)`, `Fails("gone")`, `Fails("")`, `FailsAsNil(1)`, `FailsPanicking(1)`, `FailsFormatted(1)`, `Named(5)`,
+		`Numbers('a', 'b', 'c', 'd')`, `Half(4)`, `Half(5)`, `Half(4.0)`, `Fails("gone")`, `Fails("")`, `FailsAsNil(1)`, `FailsPanicking(1)`, `FailsFormatted(1)`, `Named(5)`, `Renamed(6)`, `Texted(1)`, `Texts(1)`, `Pointer("x")`, `NoPointer("x")`, `Several(2)`,
 		`Echo(1)`, `Echo(1.5)`, `Echo("a")`, `Echo('a')`, `Echo(true)`, `Echo(nil)`, `Echo(99999999999999999999)`, `Echo(int8(1))`, `Echo(1i)`, `Echo([]int{1})`, `Echo2(-0.0, -0)`,
 		`Bytes(nil)`, `Bytes([]byte("abc"))`, `Bytes([]byte(""))`, `Bytes([]byte{1})`, `Bytes("abc")`, `Bytes([]uint8("x"))`, `Strings(nil)`, `Strings([]string{})`, `Strings([]string{"a", "b c"})`,
 		`Strings([]string{1: "b"})`, `Strings([]string{"a", 1})`, `Ints([]int{})`, `Ints([]int{1, -2})`, `Ints([]int{'a', 2.0})`, `Ints(nil)`, `Floats([]float64{1, 2.5, -0.0})`, `Floats([]int{1})`,

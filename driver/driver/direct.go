@@ -5,13 +5,14 @@ import (
 	"strconv"
 )
 
-// Direct calls: where a function's parameters are of basic types and its arguments the plainest literals,
-// the generated main makes the call itself. A program that just started pays for each page of code and data
-// that it touches first, and reflect, go/constant and fmt are many. What is out of the ordinary goes the
-// general way, and so does everything where the two could differ: nothing was called by then.
+// The direct way. A program that just started pays for each page of code and data that it touches first, and
+// go/constant, encoding/json and fmt are many. So the plainest arguments are read here, functions of the most
+// usual types are called without reflect, and results of predeclared types are printed by show.go. What is out
+// of the ordinary goes the general way, and so does all in which the two could differ: nothing was called by
+// then.
 
-// Direct hands a call's arguments to the generated main, in their order, and takes the results.
-type Direct struct {
+// direct takes a call's arguments in their order, and its results.
+type direct struct {
 	in     reader
 	left   int  // arguments that were not taken yet
 	odd    bool // an argument is for the general way
@@ -21,13 +22,10 @@ type Direct struct {
 }
 
 // current is the call under way. (It is no variable of a function's: it would be on the heap.)
-var current Direct
+var current direct
 
-// direct makes the call of f if it can; else nothing was called.
-func (t *Table) direct(f any, c *request) bool {
-	if t.Direct == nil {
-		return false
-	}
+// serveDirect makes the call of f if its arguments are plain; else nothing was called.
+func serveDirect(f any, c *request) bool {
 	rest := c.rest
 	if c.typed() {
 		var ok bool
@@ -35,46 +33,114 @@ func (t *Table) direct(f any, c *request) bool {
 			return false
 		}
 	}
-	current = Direct{in: reader{rest: rest}, typed: c.typed()}
+	current = direct{in: reader{rest: rest}, typed: c.typed()}
 	current.left = int(current.in.u16())
-	t.Direct(f, &current)
-	made, values := current.made, current.values
-	current = Direct{}
-	switch {
-	case !made:
-	case c.json():
-		finish(c, values, hasError(reflect.TypeOf(f)))
-	default:
-		finish(c, values, ErrorNever)
+	if !current.usual(f) {
+		current.reflected(reflect.ValueOf(f))
 	}
-	return made
+	made, values := current.made, current.values
+	current = direct{}
+	if !made {
+		return false
+	}
+	place := ErrorNever
+	if c.json() {
+		place = hasError(reflect.TypeOf(f))
+	}
+	finish(c, values, place)
+	return true
 }
 
-// Ready says whether the arguments that were taken are those that the call has, and all as they should be.
-func (d *Direct) Ready() bool {
+// reflected makes the call of a function of any type.
+func (d *direct) reflected(f reflect.Value) {
+	t := f.Type()
+	arguments := make([]reflect.Value, t.NumIn())
+	for i := range arguments {
+		arguments[i] = reflect.New(t.In(i)).Elem()
+		if !d.set(arguments[i], t.IsVariadic() && i == len(arguments)-1) {
+			return
+		}
+	}
+	if !d.ready() {
+		return
+	}
+	results := call(f, arguments)
+	d.values = make([]any, len(results))
+	for i, result := range results {
+		d.values[i] = result.Interface()
+	}
+}
+
+// set takes an argument of the parameter's type. What JSON becomes a type with a name may decide itself.
+func (d *direct) set(parameter reflect.Value, variadic bool) bool {
+	t := parameter.Type()
+	if d.typed && t.PkgPath() != "" {
+		return false
+	}
+	switch k := t.Kind(); k {
+	case reflect.Bool:
+		parameter.SetBool(d.bool())
+	case reflect.String:
+		parameter.SetString(d.string())
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		parameter.SetInt(d.signed(t.Bits()))
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		parameter.SetUint(d.unsigned(t.Bits()))
+	case reflect.Float32, reflect.Float64:
+		parameter.SetFloat(d.float(t.Bits()))
+	default:
+		return d.setOther(parameter.Addr().Interface(), variadic)
+	}
+	return !d.odd
+}
+
+// setOther does so where the type is one of these and has no name.
+func (d *direct) setOther(pointer any, variadic bool) bool {
+	switch p := pointer.(type) {
+	case *any:
+		*p = d.any()
+	case *[]byte:
+		*p = d.bytes()
+		return !d.odd && !variadic
+	case *[]string:
+		*p = listOrMore(d, variadic, (*direct).strings, (*direct).string)
+	case *[]int:
+		*p = listOrMore(d, variadic, (*direct).ints, (*direct).int)
+	case *[]float64:
+		*p = listOrMore(d, variadic, (*direct).floats, (*direct).float64)
+	case *[]any:
+		if !variadic {
+			return false
+		}
+		*p = more(d, (*direct).any)
+	default:
+		return false
+	}
+	return !d.odd
+}
+
+// ready says whether the arguments that were taken are those that the call has, and all as they should be.
+func (d *direct) ready() bool {
 	d.made = !d.odd && d.left == 0 && !d.in.short && len(d.in.rest) == 0
 	return d.made
 }
 
-// Results takes what the call returned.
-func (d *Direct) Results(values ...any) { d.values = values }
+// returned takes what the call returned.
+func (d *direct) returned(values ...any) { d.values = values }
 
 // next begins an argument and gives its tag.
-func (d *Direct) next() byte {
+func (d *direct) next() byte {
 	if d.left--; d.left < 0 {
 		d.odd = true
 	}
 	return d.in.u8()
 }
 
-func (d *Direct) text() string { return d.in.text(int(d.in.u32())) }
+func (d *direct) text() string { return d.in.text(int(d.in.u32())) }
 
-// String takes a string.
-func (d *Direct) String() string {
-	return d.string(d.next())
-}
+func (d *direct) string() string { return d.stringOf(d.next()) }
 
-func (d *Direct) string(tag byte) string {
+func (d *direct) stringOf(tag byte) string {
 	if tag != 's' {
 		d.odd = true
 		return ""
@@ -82,8 +148,7 @@ func (d *Direct) string(tag byte) string {
 	return d.text()
 }
 
-// Bool takes a boolean.
-func (d *Direct) Bool() bool {
+func (d *direct) bool() bool {
 	if d.next() != 'b' {
 		d.odd = true
 		return false
@@ -91,12 +156,18 @@ func (d *Direct) Bool() bool {
 	return d.in.u8() != 0
 }
 
-// Signed takes an integer of so many bits; 0 are those of an int.
-func (d *Direct) Signed(bits int) int64 {
-	return d.signed(d.next(), bits)
-}
+func (d *direct) int() int { return int(d.signed(strconv.IntSize)) }
 
-func (d *Direct) signed(tag byte, bits int) int64 {
+func (d *direct) int64() int64 { return d.signed(64) }
+
+func (d *direct) uint64() uint64 { return d.unsigned(64) }
+
+func (d *direct) float64() float64 { return d.float(64) }
+
+// signed takes an integer of so many bits.
+func (d *direct) signed(bits int) int64 { return d.signedOf(d.next(), bits) }
+
+func (d *direct) signedOf(tag byte, bits int) int64 {
 	text, ok := d.integer(tag)
 	if !ok {
 		return 0
@@ -106,8 +177,8 @@ func (d *Direct) signed(tag byte, bits int) int64 {
 	return n
 }
 
-// Unsigned takes an integer of so many bits; 0 are those of a uint.
-func (d *Direct) Unsigned(bits int) uint64 {
+// unsigned takes an integer of so many bits.
+func (d *direct) unsigned(bits int) uint64 {
 	text, ok := d.integer(d.next())
 	if !ok {
 		return 0
@@ -118,7 +189,7 @@ func (d *Direct) Unsigned(bits int) uint64 {
 }
 
 // integer takes decimal digits. (A zero before others means octal.)
-func (d *Direct) integer(tag byte) (string, bool) {
+func (d *direct) integer(tag byte) (string, bool) {
 	text := ""
 	if tag == 'i' {
 		text = d.text()
@@ -133,13 +204,11 @@ func (d *Direct) integer(tag byte) (string, bool) {
 	return text, !d.odd
 }
 
-// Float takes a number of so many bits. Decimal digits become the nearest number here as in the compiler;
+// float takes a number of so many bits. Decimal digits become the nearest number here as in the compiler;
 // but a constant is never a negative zero, and what is too small is left to it.
-func (d *Direct) Float(bits int) float64 {
-	return d.float(d.next(), bits)
-}
+func (d *direct) float(bits int) float64 { return d.floatOf(d.next(), bits) }
 
-func (d *Direct) float(tag byte, bits int) float64 {
+func (d *direct) floatOf(tag byte, bits int) float64 {
 	text := ""
 	if tag == 'f' {
 		text = d.text()
@@ -170,8 +239,8 @@ func (d *Direct) float(tag byte, bits int) float64 {
 	return f
 }
 
-// Any takes what has a default type; JSON's numbers have another.
-func (d *Direct) Any() any {
+// any takes what has a default type; JSON's numbers have another.
+func (d *direct) any() any {
 	tag := d.next()
 	if d.typed {
 		d.odd = true
@@ -179,11 +248,11 @@ func (d *Direct) Any() any {
 	}
 	switch tag {
 	case 's':
-		return d.string(tag)
+		return d.stringOf(tag)
 	case 'i':
-		return int(d.signed(tag, 0))
+		return int(d.signedOf(tag, strconv.IntSize))
 	case 'f':
-		return d.float(tag, 64)
+		return d.floatOf(tag, 64)
 	case 'b':
 		return d.in.u8() != 0
 	case 'n':
@@ -193,35 +262,32 @@ func (d *Direct) Any() any {
 	return nil
 }
 
-// Bytes takes []byte("…") or nil.
-func (d *Direct) Bytes() []byte {
+// bytes takes []byte("…") or nil.
+func (d *direct) bytes() []byte {
 	switch d.next() {
 	case 'n':
 		return nil
 	case 'v':
 		if name := d.in.text(int(d.in.u16())); name == "[]byte" || name == "[]uint8" {
-			return exactly(d.string(d.in.u8()))
+			return exactly(d.stringOf(d.in.u8()))
 		}
 	}
 	d.odd = true
 	return nil
 }
 
-// Strings takes []string{…} or nil.
-func (d *Direct) Strings() []string { return list(d, "[]string", (*Direct).string) }
+func (d *direct) strings() []string { return list(d, "[]string", (*direct).stringOf) }
 
-// Ints takes []int{…} or nil.
-func (d *Direct) Ints() []int { return list(d, "[]int", (*Direct).int) }
+func (d *direct) ints() []int {
+	return list(d, "[]int", func(d *direct, tag byte) int { return int(d.signedOf(tag, strconv.IntSize)) })
+}
 
-// Floats takes []float64{…} or nil.
-func (d *Direct) Floats() []float64 { return list(d, "[]float64", (*Direct).float64) }
+func (d *direct) floats() []float64 {
+	return list(d, "[]float64", func(d *direct, tag byte) float64 { return d.floatOf(tag, 64) })
+}
 
-func (d *Direct) int(tag byte) int { return int(d.signed(tag, 0)) }
-
-func (d *Direct) float64(tag byte) float64 { return d.float(tag, 64) }
-
-// list takes a composite literal of that type, whose elements are none but values, or nil.
-func list[T any](d *Direct, name string, element func(*Direct, byte) T) []T {
+// list takes a composite literal of that type, whose elements are values and nothing else, or nil.
+func list[T any](d *direct, name string, element func(*direct, byte) T) []T {
 	tag := d.next()
 	if tag == 'n' {
 		return nil
@@ -246,23 +312,15 @@ func list[T any](d *Direct, name string, element func(*Direct, byte) T) []T {
 	return values
 }
 
-// MoreStrings takes what is left for a variadic parameter: nil where there is nothing.
-func (d *Direct) MoreStrings() []string { return more(d, (*Direct).String) }
-
-// MoreInts does so with integers.
-func (d *Direct) MoreInts() []int {
-	return more(d, func(d *Direct) int { return int(d.Signed(0)) })
+func listOrMore[T any](d *direct, variadic bool, list func(*direct) []T, element func(*direct) T) []T {
+	if variadic {
+		return more(d, element)
+	}
+	return list(d)
 }
 
-// MoreFloats does so with numbers.
-func (d *Direct) MoreFloats() []float64 {
-	return more(d, func(d *Direct) float64 { return d.Float(64) })
-}
-
-// MoreAny does so with values of any type.
-func (d *Direct) MoreAny() []any { return more(d, (*Direct).Any) }
-
-func more[T any](d *Direct, take func(*Direct) T) []T {
+// more takes what is left for a variadic parameter: nil where there is nothing.
+func more[T any](d *direct, take func(*direct) T) []T {
 	if d.odd || d.left <= 0 || d.left > len(d.in.rest) {
 		return nil
 	}
@@ -273,10 +331,10 @@ func more[T any](d *Direct, take func(*Direct) T) []T {
 	return values
 }
 
-// warmDirect goes the way of a direct call that prints a number.
+// warmDirect goes the way of a call that prints a number.
 func warmDirect() {
-	current = Direct{in: reader{rest: sampleFrame[2:]}, left: 2}
-	number, text := current.Float(64), current.String()
+	current = direct{in: reader{rest: sampleFrame[2:]}, left: 2}
+	number, text := current.float64(), current.string()
 	_, _ = appendValues(line[:0], []any{number, text, nil})
-	current = Direct{}
+	current = direct{}
 }

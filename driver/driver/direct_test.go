@@ -88,10 +88,10 @@ func TestResultsAsByJSON(t *testing.T) {
 }
 
 // passed is what a function of one parameter is called with on the direct way.
-func passed[T any](take func(*Direct) T, frame []byte, typed bool) (value T, ok bool) {
-	d := Direct{in: reader{rest: frame[2:]}, left: int(binary.LittleEndian.Uint16(frame)), typed: typed}
+func passed[T any](take func(*direct) T, frame []byte, typed bool) (value T, ok bool) {
+	d := direct{in: reader{rest: frame[2:]}, left: int(binary.LittleEndian.Uint16(frame)), typed: typed}
 	value = take(&d)
-	return value, d.Ready()
+	return value, d.ready()
 }
 
 // identical compares values that may be no number or a negative zero, and slices by their capacity too.
@@ -113,8 +113,10 @@ func identical(a, b any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// ways tries one parameter's type both ways.
-func ways[T any](take func(*Direct) T) func(t *testing.T, frame []byte, text string) bool {
+// ways tries one parameter's type, on the direct way with and without reflect and on the general one. A
+// variadic function takes what the frame has left.
+func ways[T any](take func(*direct) T, variadic bool) func(t *testing.T, frame []byte, text string) bool {
+	function := reflect.FuncOf([]reflect.Type{reflect.TypeFor[T]()}, nil, variadic)
 	return func(t *testing.T, frame []byte, text string) bool {
 		t.Helper()
 		typed := text != ""
@@ -124,31 +126,48 @@ func ways[T any](take func(*Direct) T) func(t *testing.T, frame []byte, text str
 				return false
 			}
 		}
-		got, ok := passed(take, frame, typed)
-		if !ok {
+		parameter := reflect.New(reflect.TypeFor[T]()).Elem()
+		d := direct{in: reader{rest: frame[2:]}, left: int(binary.LittleEndian.Uint16(frame)), typed: typed}
+		reflected := d.set(parameter, variadic) && d.ready()
+		got := parameter.Interface()
+		if take != nil {
+			value, ok := passed(take, frame, typed)
+			if ok != reflected || ok && !identical(any(value), got) {
+				t.Errorf("%T of %q %s: %#v %t, by reflect %#v %t", got, frame, text, value, ok, got, reflected)
+			}
+		}
+		if !reflected {
 			return false
 		}
-		function := reflect.TypeFor[func(T)]()
 		general, why := literalArguments(&Table{Package: "p"}, function, frame)
 		if typed {
 			general, why = typedArguments(&request{rest: []byte(text)}, function)
 		}
 		if why != "" {
 			t.Errorf("%T of %q %s: the general way says %s", got, frame, text, why)
-		} else if want := general[0].Interface(); !identical(any(got), want) {
+		} else if want := general[0].Interface(); !identical(got, want) {
 			t.Errorf("%T of %q %s: %#v, not %#v", got, frame, text, got, want)
 		}
 		return true
 	}
 }
 
+type numeric int8
+
+func (n *numeric) UnmarshalJSON([]byte) error { *n = 1; return nil }
+
 var everyType = []func(t *testing.T, frame []byte, text string) bool{
-	ways((*Direct).Bool), ways((*Direct).String), ways((*Direct).Any), ways((*Direct).Bytes), ways((*Direct).Strings), ways((*Direct).Ints),
-	ways((*Direct).Floats), ways(func(d *Direct) int { return int(d.Signed(0)) }), ways(func(d *Direct) int8 { return int8(d.Signed(8)) }),
-	ways(func(d *Direct) int16 { return int16(d.Signed(16)) }), ways(func(d *Direct) int32 { return int32(d.Signed(32)) }),
-	ways(func(d *Direct) int64 { return d.Signed(64) }), ways(func(d *Direct) uint { return uint(d.Unsigned(0)) }),
-	ways(func(d *Direct) uint8 { return uint8(d.Unsigned(8)) }), ways(func(d *Direct) uint64 { return d.Unsigned(64) }),
-	ways(func(d *Direct) float64 { return d.Float(64) }), ways(func(d *Direct) float32 { return float32(d.Float(32)) }),
+	ways((*direct).bool, false), ways((*direct).string, false), ways((*direct).any, false), ways((*direct).bytes, false),
+	ways((*direct).strings, false), ways((*direct).ints, false), ways((*direct).floats, false), ways((*direct).int, false),
+	ways((*direct).int64, false), ways((*direct).uint64, false), ways((*direct).float64, false),
+	ways[int8](nil, false), ways[int16](nil, false), ways[int32](nil, false), ways[uint](nil, false), ways[uint8](nil, false),
+	ways[uint16](nil, false), ways[uint32](nil, false), ways[uintptr](nil, false), ways[float32](nil, false), ways[complex128](nil, false),
+	ways[named](nil, false), ways[failing](nil, false), ways[formatted](nil, false), ways[numeric](nil, false), ways[error](nil, false),
+	ways[fmt.Stringer](nil, false), ways[[]named](nil, false), ways[[]float32](nil, false), ways[*int](nil, false), ways[[2]int](nil, false),
+	ways[json.RawMessage](nil, false), ways[map[string]int](nil, false), ways[struct{}](nil, false),
+	ways(func(d *direct) []string { return more(d, (*direct).string) }, true), ways(func(d *direct) []int { return more(d, (*direct).int) }, true),
+	ways(func(d *direct) []float64 { return more(d, (*direct).float64) }, true), ways(func(d *direct) []any { return more(d, (*direct).any) }, true),
+	ways[[]byte](nil, true), ways[[]error](nil, true), ways[[]named](nil, true),
 }
 
 // numbers are spellings, right and wrong.
@@ -160,7 +179,7 @@ func numbers() []string {
 		0x1.8p1 1p5 Inf NaN inf 1.7976931348623157e308 1.7976931348623159e308 0.1000000000000000055511151231257827021181583404541015625 1..5 1.2.3
 		1e5.5 0.30000000000000004 2.2250738585072011e-308 9007199254740993.0 -1.0 1e0 0e0 0.00 000.5 0e5 1e05 12345678901234567890.5`)
 	texts = append(texts, "", " 1", "1 ", strings.Repeat("1", 400), strings.Repeat("1", 60)+".5", "0."+strings.Repeat("0", 70)+"1")
-	for range 3000 {
+	for range 300 {
 		texts = append(texts, strconv.FormatFloat(math.Float64frombits(rand.Uint64()), "efg"[rand.IntN(3)], rand.IntN(25)-1, 64),
 			strconv.FormatInt(int64(rand.Uint64()>>rand.IntN(64)), 10), strconv.FormatFloat(rand.NormFloat64(), 'f', rand.IntN(25)-1, 64))
 	}
@@ -220,4 +239,86 @@ func TestTypedBothWays(t *testing.T) {
 	if taken < len(values) {
 		t.Errorf("only %d were taken", taken)
 	}
+}
+
+// Each type of function that is called without reflect gets its arguments in their order and gives its results.
+func TestUsual(t *testing.T) {
+	nodes := map[reflect.Type]string{
+		reflect.TypeFor[string](): node('s', "text"), reflect.TypeFor[int](): node('i', "-3"), reflect.TypeFor[int64](): node('i', "4"),
+		reflect.TypeFor[uint64](): node('i', "5"), reflect.TypeFor[float64](): node('f', "0.5"), reflect.TypeFor[bool](): "b\x01",
+		reflect.TypeFor[any](): node('s', "any"), reflect.TypeFor[[]byte](): "n", reflect.TypeFor[[]string](): "n",
+		reflect.TypeFor[[]int](): "n", reflect.TypeFor[[]float64](): "n",
+	}
+	lists := [][]reflect.Type{{}}
+	for a := range nodes {
+		lists = append(lists, []reflect.Type{a}, []reflect.Type{a, a, a}, []reflect.Type{a, a, a, a})
+		for b := range nodes {
+			lists = append(lists, []reflect.Type{a, b})
+		}
+	}
+	failure := reflect.TypeFor[error]()
+	results := [][]reflect.Type{{}, {failure}, {reflect.TypeFor[float64](), reflect.TypeFor[float64]()}}
+	for r := range nodes {
+		results = append(results, []reflect.Type{r}, []reflect.Type{r, failure})
+	}
+	usual := 0
+	for _, list := range lists {
+		for _, given := range results {
+			if usualOf(t, reflect.FuncOf(list, given, false), nodes) {
+				usual++
+			}
+			if len(list) > 0 && list[len(list)-1].Kind() == reflect.Slice && usualOf(t, reflect.FuncOf(list, given, true), nodes) {
+				usual++
+			}
+		}
+	}
+	if usual < 40 {
+		t.Errorf("only %d types of functions", usual)
+	}
+}
+
+func usualOf(t *testing.T, function reflect.Type, nodes map[reflect.Type]string) bool {
+	rest := string(binary.LittleEndian.AppendUint16(nil, uint16(function.NumIn())))
+	for i := range function.NumIn() {
+		if in := function.In(i); function.IsVariadic() && i == function.NumIn()-1 {
+			rest += nodes[in.Elem()]
+		} else {
+			rest += nodes[in]
+		}
+	}
+	want, why := literalArguments(&Table{Package: "p"}, function, []byte(rest))
+	if why != "" {
+		return false
+	}
+	var got []reflect.Value
+	f := reflect.MakeFunc(function, func(arguments []reflect.Value) (results []reflect.Value) {
+		got = arguments
+		for i := range function.NumOut() {
+			result := reflect.New(function.Out(i)).Elem()
+			if result.Kind() == reflect.String {
+				result.SetString("result")
+			}
+			results = append(results, result)
+		}
+		return results
+	})
+	d := direct{in: reader{rest: []byte(rest[2:])}, left: function.NumIn()}
+	if !d.usual(f.Interface()) {
+		return false
+	}
+	if !d.made || len(d.values) != function.NumOut() || len(got) != len(want) {
+		t.Errorf("%v: %t %v %v", function, d.made, d.values, got)
+		return true
+	}
+	for i := range want {
+		if !identical(got[i].Interface(), want[i].Interface()) {
+			t.Errorf("%v: argument %d is %#v, not %#v", function, i, got[i], want[i])
+		}
+	}
+	for i, value := range d.values {
+		if reflect.TypeOf(value) != nil && reflect.TypeOf(value) != function.Out(i) {
+			t.Errorf("%v: result %d is %#v", function, i, value)
+		}
+	}
+	return true
 }

@@ -22,7 +22,6 @@ import (
 // searched without building an index.
 type Table struct {
 	Package   string
-	Direct    func(f any, d *Direct) // makes calls of f if that is of a type it knows; nil: it knows none
 	Functions []Function
 	Types     []Type
 }
@@ -67,7 +66,7 @@ func (t *Table) serve(c *request) {
 		answer(frameDeclined, "no plain function has this name")
 		return
 	}
-	if t.direct(value, c) {
+	if serveDirect(value, c) {
 		return
 	}
 	f := reflect.ValueOf(value)

@@ -17,7 +17,7 @@
 //	relay.go       the way out for what speaks no CONNECT
 //	build.go       a work directory, a main package in it, a program out of it
 //	inspect.go     what a package exports
-//	table.go       the main package that serves a package's functions; direct.go those it calls itself
+//	table.go       the main package that serves a package's functions
 //	expression.go  the main package that serves one expression
 //	standard.go    the standard packages by name
 //	nearest.go     names like a given one

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"go/ast"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,11 +12,10 @@ import (
 type table struct {
 	path, name       string
 	functions, types []string
-	declared         map[string]*ast.FuncType
 }
 
 func (b *builder) table() (generator, error) {
-	t := &table{path: b.request.Package, name: b.exports.name, declared: b.exports.functions}
+	t := &table{path: b.request.Package, name: b.exports.name}
 	t.functions = b.exports.functionNames()
 	t.types = b.exports.types
 	if b.request.Only != nil {
@@ -37,7 +35,7 @@ import (
 	%s %q
 )
 
-var table = driver.Table{Package: %q, %sFunctions: []driver.Function{
+var table = driver.Table{Package: %q, Functions: []driver.Function{
 `
 
 const firstEntry = 9
@@ -47,16 +45,8 @@ func (t *table) generate() string {
 	if len(t.functions)+len(t.types) == 0 {
 		target = "_"
 	}
-	declared := make([]*ast.FuncType, 0, len(t.functions))
-	for _, name := range t.functions {
-		declared = append(declared, t.declared[name])
-	}
-	calls, member := direct(declared), ""
-	if calls != "" {
-		member = "Direct: direct, "
-	}
 	var out strings.Builder
-	fmt.Fprintf(&out, tableHead, driverPath, target, t.path, t.name, member)
+	fmt.Fprintf(&out, tableHead, driverPath, target, t.path, t.name)
 	for _, name := range t.functions {
 		fmt.Fprintf(&out, "\t{Name: %q, Value: target.%s},\n", name, name)
 	}
@@ -65,7 +55,6 @@ func (t *table) generate() string {
 		fmt.Fprintf(&out, "\t{Name: %q, Pointer: (*target.%s)(nil)},\n", name, name)
 	}
 	out.WriteString("}}\n\nfunc main() { driver.Main(&table) }\n")
-	out.WriteString(calls)
 	return out.String()
 }
 
