@@ -330,11 +330,3 @@ func more[T any](d *direct, take func(*direct) T) []T {
 	}
 	return values
 }
-
-// warmDirect goes the way of a call that prints a number.
-func warmDirect() {
-	current = direct{in: reader{rest: sampleFrame[2:]}, left: 2}
-	number, text := current.float64(), current.string()
-	_, _ = appendValues(line[:0], []any{number, text, nil})
-	current = direct{}
-}

@@ -43,7 +43,7 @@ func Main(table *Table) {
 	limitStack()
 	ready()
 	if !called() {
-		table.warm()
+		warm()
 	}
 	for {
 		c := receive()

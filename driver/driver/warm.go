@@ -21,17 +21,13 @@ var sampleFrame = []byte("\x02\x00f\x03\x00\x00\x001.5s\x01\x00\x00\x00a")
 
 func sample(float64, string) (string, error) { return "", nil }
 
-// warm makes calls of our own, whose results go nowhere, while the server's is on its way: what code
-// and data the first call needs is then mapped already, on the direct way and on the general one. It may
-// not fail, and leaves nothing behind.
-func (t *Table) warm() {
-	warmDirect()
-	f := reflect.ValueOf(sample)
-	arguments, why := literalArguments(t, f.Type(), sampleFrame)
-	if why != "" {
-		return
-	}
-	for _, result := range call(f, arguments) {
-		fmt.Fprint(io.Discard, result.Interface())
-	}
+// warm makes a call of our own, whose result goes nowhere, while the server's is on its way: what code
+// and data the first call needs is then mapped already, with reflect's and fmt's. It may not fail, and
+// leaves nothing behind.
+func warm() {
+	current = direct{in: reader{rest: sampleFrame[2:]}, left: 2}
+	current.reflected(reflect.ValueOf(sample))
+	_, _ = appendValues(line[:0], []any{1.5, nil})
+	fmt.Fprint(io.Discard, current.values...)
+	current = direct{}
 }
