@@ -2,6 +2,7 @@ package driver
 
 import (
 	"encoding/binary"
+	"math"
 	"strconv"
 	"unicode/utf8"
 )
@@ -10,8 +11,14 @@ import (
 // and nulls; and results of predeclared types become JSON here. encoding/json has the word in all else: here
 // is only what both read and write alike.
 
+// literalsMax bounds a text that is copied into a frame, which takes up to three times as much.
+const literalsMax = 64 << 10
+
 // literals gives the rest of a CALL frame that passes the same values; ok is false where it cannot tell.
 func literals(text []byte) (rest []byte, ok bool) {
+	if len(text) > literalsMax {
+		return nil, false
+	}
 	in := scanner{text}
 	rest = make([]byte, 2, 2+3*len(text))
 	if !in.skip('[') {
@@ -20,7 +27,7 @@ func literals(text []byte) (rest []byte, ok bool) {
 	for count := 0; ; count++ {
 		if in.skip(']') {
 			binary.LittleEndian.PutUint16(rest, uint16(count))
-			return rest, len(in.space()) == 0 && count <= 1<<15
+			return rest, len(in.space()) == 0 && count <= math.MaxUint16
 		}
 		if count > 0 && !in.skip(',') {
 			return nil, false
