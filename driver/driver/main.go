@@ -45,14 +45,16 @@ func Main(table *Table) {
 	limitStack()
 	ready()
 	table.warm()
-	for {
-		c := receive()
+	for again := false; ; again = true {
+		c := receive(again)
+		if c.pass() {
+			continue
+		}
 		table.serve(&c)
 		if !c.stays() {
 			return
 		}
 		c.end()
-		linger()
 	}
 }
 
@@ -126,11 +128,9 @@ func (t *Table) named(name string) (reflect.Type, bool) {
 
 // finish prints the results, or gives them as JSON, and reports that the call returned.
 func finish(c *request, values []any, errors ErrorPlace) {
+	kind := c.returned()
 	if !c.json() {
-		if len(values) > 0 {
-			fmt.Print(values...)
-		}
-		answer(frameResult, "")
+		printed(kind, values)
 		return
 	}
 	text, why := encodeResults(values, errors)
@@ -138,7 +138,23 @@ func finish(c *request, values []any, errors ErrorPlace) {
 		answer(frameNotJSON, why)
 		return
 	}
-	answer(frameResult, text)
+	answer(kind, text)
+}
+
+// printed hands out what the call printed: with the answer, or in the pipe where there is something already.
+func printed(kind byte, values []any) {
+	text := ""
+	if len(values) > 0 && kind == frameQuiet {
+		text = fmt.Sprint(values...)
+	} else if len(values) > 0 {
+		fmt.Print(values...)
+	}
+	if len(text) >= frameMax {
+		kind = frameResult
+		fmt.Print(text)
+		text = ""
+	}
+	answer(kind, text)
 }
 
 // limitStack makes endless recursion Go's own clean fatal error: the default limit, 1 GB, is more than

@@ -96,7 +96,7 @@ static void on_control(uv_poll_t *handle, int status, int events)
 		if (s->leases != NULL)
 			lease_reload(s->leases, s->node->pools);
 		api_reload(s->api);
-		pool_reuse_end(s->pool);
+		pool_reuse_end(s->pool, s->node->config.reuse_count > 0);
 		sodium_memzero(text, (size_t)n);
 		return;
 	}
@@ -153,6 +153,7 @@ static void pool_open(struct server *s)
 		.queue_ms = ms_of(c->queue_timeout),
 		.idle_ms = (uint64_t)(c->idle_timeout / 1000000),
 		.leases = s->leases,
+		.reuses = c->reuse_count > 0,
 	};
 	s->pool = pool_create(&s->loop, s->jailers, &limits);
 }

@@ -21,7 +21,7 @@ static void a_call_is_laid_out_as_promised(void **state)
 	frame_put_call(&out, FRAME_CALL_JSON | FRAME_CALL_TYPED, 0x0102030405060708, "Go", &rest);
 	assert_int_equal(out.len, sizeof(wanted) - 1);
 	assert_memory_equal(out.data, wanted, sizeof(wanted) - 1);
-	frame_set_flag(&out, FRAME_CALL_STAY);
+	frame_set_flags(&out, FRAME_CALL_STAY, true);
 	assert_int_equal(out.data[5], 7);
 	buf_finish(&rest);
 	buf_finish(&out);
