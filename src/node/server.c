@@ -40,6 +40,7 @@ struct server {
 	uv_poll_t control;
 	uv_signal_t terminate;
 	uv_timer_t drained, alive;
+	uv_prepare_t turn;
 	int control_fd;
 	bool draining;
 	unsigned quiet; /* looks that found nothing to wait for */
@@ -338,6 +339,21 @@ static int privileges_drop(const struct node *n, struct fault *f)
 	return 0;
 }
 
+static void turn_ends(uv_prepare_t *turn)
+{
+	(void)turn;
+	log_flush();
+}
+
+/* One write for the lines of a turn of the loop: they are out before it waits. */
+static void log_by_turns(struct server *s)
+{
+	(void)uv_prepare_init(&s->loop, &s->turn);
+	(void)uv_prepare_start(&s->turn, turn_ends);
+	uv_unref((uv_handle_t *)&s->turn);
+	log_gather();
+}
+
 static int server_open(struct server *s, const int *jailers, unsigned count, struct fault *f)
 {
 	if (state_enter(s->node, f) < 0 || privileges_drop(s->node, f) < 0)
@@ -359,6 +375,7 @@ static int server_open(struct server *s, const int *jailers, unsigned count, str
 	if (s->local == NULL)
 		return -1;
 	metrics_open(s);
+	log_by_turns(s);
 	watchdog_start(s);
 	return signals_watch(s) == 0 ? 0 : fault_set(f, FAULT_PLATFORM, 0, "no signals");
 }

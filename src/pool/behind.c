@@ -11,8 +11,9 @@
 enum {
 	BEHIND_MAX = 7, /* more save little (measured: 4 to 16 are alike) */
 	KNOWN = 16,     /* so many quick calls tell what the next will be … */
-	KNOWN_MAX = 32, /* … and of more than this half are forgotten with one that is not */
-	QUICK_MS = 4,   /* many times a quick call's time, as the cpus may have other work */
+	KNOWN_MAX = 64,
+	SLOW_COUNTS = 4, /* … and one that was not as many as this */
+	QUICK_MS = 4,    /* many times a quick call's time, as the cpus may have other work */
 };
 
 static bool may_follow(const struct pool_run *run)
@@ -65,7 +66,7 @@ void behind_note(struct reuse_set *set, bool quiet, uint64_t took_ns)
 	if (!quiet)
 		set->quick = 0;
 	else if (took_ns >= QUICK_MS * 1000000U)
-		set->quick /= 2;
+		set->quick -= set->quick < SLOW_COUNTS ? set->quick : SLOW_COUNTS;
 	else
 		set->quick += set->quick < KNOWN_MAX;
 }
