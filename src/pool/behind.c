@@ -18,10 +18,10 @@ enum {
 
 static bool may_follow(const struct pool_run *run)
 {
-	return run->state == RUN_CALLED && run->reuse.staying && run->forced == POOL_VALUE &&
-	       run->peer >= 0 && !run->slow && run->behind_count < BEHIND_MAX &&
-	       run->call->frame.len == FRAME_SLOT && run->program != NULL &&
-	       run->reuse.generation == run->pool->generation;
+	return run->state == RUN_CALLED && !run->ended && run->reuse.staying &&
+	       run->forced == POOL_VALUE && run->peer >= 0 && !run->slow &&
+	       run->behind_count < BEHIND_MAX && run->call->frame.len == FRAME_SLOT &&
+	       run->program != NULL && run->reuse.generation == run->pool->generation;
 }
 
 struct pool_run *behind_find(const struct pool_call *call)
