@@ -23,6 +23,16 @@ static void a_call_is_laid_out_as_promised(void **state)
 	assert_memory_equal(out.data, wanted, sizeof(wanted) - 1);
 	frame_set_flags(&out, FRAME_CALL_STAY, true);
 	assert_int_equal(out.data[5], 7);
+	frame_set_flags(&out, FRAME_CALL_STAY | FRAME_CALL_FOLLOWS, false);
+	assert_int_equal(out.data[5], 3);
+	frame_fill(&out);
+	assert_int_equal(out.len, FRAME_SLOT);
+	assert_memory_equal(out.data, wanted, sizeof(wanted) - 1);
+	for (size_t i = sizeof(wanted) - 1; i < FRAME_SLOT; i++)
+		assert_int_equal(out.data[i], 0);
+	buf_putc(&out, 'x');
+	frame_fill(&out);
+	assert_int_equal(out.len, FRAME_SLOT + 1);
 	buf_finish(&rest);
 	buf_finish(&out);
 }
