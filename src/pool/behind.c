@@ -39,10 +39,38 @@ struct pool_run *behind_find(const struct pool_call *call)
 	return best;
 }
 
+/* ---- sending ---- */
+
 /* There is always room for so few; a program that is gone shows by its end. */
-static void frame_send(const struct pool_run *run, const struct pool_call *call)
+static void frames_send(const struct pool_run *run, const struct buf *frames)
 {
-	(void)send(run->control, call->frame.data, call->frame.len, MSG_NOSIGNAL);
+	(void)send(run->control, frames->data, frames->len, MSG_NOSIGNAL);
+}
+
+static void unsent_clear(struct pool_run *run)
+{
+	if (run->unsent.len > 0)
+		LIST_REMOVE(run, of_unsent);
+	buf_clear(&run->unsent);
+}
+
+/* What came up in one turn of the loop goes out at once: one system call, and one waking up. */
+static void turn_ends(uv_prepare_t *turn)
+{
+	struct pool *pool = turn->data;
+	struct pool_run *run;
+	while ((run = LIST_FIRST(&pool->unsent)) != NULL) {
+		frames_send(run, &run->unsent);
+		unsent_clear(run);
+	}
+}
+
+void behind_open(struct pool *pool)
+{
+	(void)uv_prepare_init(pool->loop, &pool->turn);
+	pool->turn.data = pool;
+	(void)uv_prepare_start(&pool->turn, turn_ends);
+	uv_unref((uv_handle_t *)&pool->turn);
 }
 
 void behind_send(struct pool_run *run, struct pool_call *call)
@@ -56,7 +84,9 @@ void behind_send(struct pool_run *run, struct pool_call *call)
 	reuse_count(run, call);
 	call->follows = true;
 	frame_set_flags(&call->frame, FRAME_CALL_FOLLOWS, true);
-	frame_send(run, call);
+	if (run->unsent.len == 0)
+		LIST_INSERT_HEAD(&run->pool->unsent, run, of_unsent);
+	buf_append(&run->unsent, call->frame.data, call->frame.len);
 }
 
 void behind_note(struct reuse_set *set, bool quiet, uint64_t took_ns)
@@ -133,12 +163,14 @@ static void own_wait_again(struct pool_run *run)
 	wait_again(run, call);
 }
 
-/* How many calls lie in the socket unread, which are taken out. */
-static unsigned unread_take(const struct pool_run *run)
+/* How many calls lie unread, or unsent: they are taken out. */
+static unsigned unread_take(struct pool_run *run)
 {
 	char slots[(BEHIND_MAX + 1) * FRAME_SLOT];
 	const ssize_t n = run->peer >= 0 ? recv(run->peer, slots, sizeof(slots), MSG_DONTWAIT) : 0;
-	return n > 0 ? (unsigned)((size_t)n / FRAME_SLOT) : 0;
+	const size_t len = run->unsent.len + (n > 0 ? (size_t)n : 0);
+	unsent_clear(run);
+	return (unsigned)(len / FRAME_SLOT);
 }
 
 /* The last ones first, so that they stand in the queue as they came. */
@@ -158,7 +190,7 @@ void behind_take_back(struct pool_run *run)
 		return;
 	const unsigned unread = unread_take(run);
 	if (unread > run->behind_count) /* it has not come to its own call either */
-		frame_send(run, run->call);
+		frames_send(run, &run->call->frame);
 	last_wait_again(run, unread);
 }
 
@@ -168,7 +200,7 @@ void behind_end(struct pool_run *run)
 	/* One that ended without a word of its first call's may do so always. */
 	const bool used = own != NULL && own->set != NULL && own->calls_before > 0 &&
 			  own->frame.len == FRAME_SLOT && run->forced == POOL_VALUE;
-	const bool own_too = used && unread_take(run) > run->behind_count;
+	const bool own_too = unread_take(run) > run->behind_count && used;
 	last_wait_again(run, run->behind_count);
 	if (own_too)
 		own_wait_again(run);

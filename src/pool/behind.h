@@ -15,6 +15,7 @@
 
 #include "pool/run.h"
 
+void behind_open(struct pool *pool);
 /* The jail that may be sent this call behind others; NULL: there is none. */
 struct pool_run *behind_find(const struct pool_call *call);
 /* Sends it there: it has its place. */

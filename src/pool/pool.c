@@ -390,6 +390,7 @@ struct pool *pool_create(
 		jailer_client_on_released(jailers, pool_released, pool);
 	starts_open(pool);
 	spares_open(pool);
+	behind_open(pool);
 	return pool;
 }
 

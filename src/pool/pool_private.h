@@ -27,6 +27,8 @@ struct pool {
 	struct pool_program *wanting; /* programs whose turn it is not yet to start one */
 	uv_timer_t idle, soon;
 	/* reuse.c */
+	LIST_HEAD(, pool_run) unsent; /* jails that are sent calls when the loop's turn ends */
+	uv_prepare_t turn;
 	unsigned generation, used; /* used: jails that have served a call and may another */
 };
 

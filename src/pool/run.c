@@ -31,6 +31,7 @@ static void run_free_maybe(struct pool_run *run)
 	buf_finish(&run->in);
 	buf_finish(&run->out_text);
 	buf_finish(&run->err_text);
+	buf_finish(&run->unsent);
 	free(run->module);
 	free(run);
 }

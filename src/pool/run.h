@@ -61,6 +61,8 @@ struct pool_run {
 	struct ticket ticket; /* its call's, also while it is killed for a caller that left */
 	struct calls behind;  /* sent, but not begun as far as is known (behind.h) */
 	unsigned behind_count;
+	struct buf unsent; /* of them, when the loop's turn ends */
+	LIST_ENTRY(pool_run) of_unsent;
 	struct pool_run *sibling,
 		**sibling_at;           /* all of its program, and what points to this one */
 	struct pool_run *next;          /* waiting in its program, newest first */

@@ -103,7 +103,7 @@ class Behind(unittest.TestCase):
     def test_a_forged_answer(self):
         """It may answer another call of its caller's, but none is left without an answer."""
         answers = self.burst("Sum(1)", r'Frame("\x01\x00\x00\x00P")', r'Frame("\x01\x00\x00\x00Q")', r'Frame("\x09\x00")', *["Sum(1)"] * 12)
-        self.assertLessEqual({a[0] for a in answers}, {200, 422})
+        self.assertLessEqual({a[0] for a in answers}, {200, 422, 429})
         self.assertEqual(server.call(R, "Sum(1, 2, 3)").json["data"], "3")
 
     def test_callers_that_leave(self):
