@@ -83,13 +83,24 @@ func answer(kind byte, payload string) {
 	frame[4] = kind
 	frame = append(frame, payload...)
 	for len(frame) > 0 {
-		n, err := syscall.Write(descriptor, frame)
+		n, err := send(frame)
 		if err == nil {
 			frame = frame[n:]
 		} else if !retry(err) {
 			syscall.Exit(1)
 		}
 	}
+}
+
+// send writes as the runtime does not see it where there is room: its monitor would look at a system call every
+// 20 µs (measured: a quarter of the cpu that short calls took).
+func send(frame []byte) (int, error) {
+	n, _, err := syscall.RawSyscall6(syscall.SYS_SENDTO, descriptor, uintptr(unsafe.Pointer(&frame[0])), uintptr(len(frame)),
+		syscall.MSG_DONTWAIT, 0, 0)
+	if err == 0 {
+		return int(n), nil
+	}
+	return syscall.Write(descriptor, frame)
 }
 
 // retry says whether a system call is worth another try. A descriptor that does not block is made to:
