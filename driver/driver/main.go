@@ -11,6 +11,7 @@
 package driver
 
 import (
+	"os"
 	"reflect"
 	"runtime/debug"
 	"slices"
@@ -45,14 +46,16 @@ func Main(table *Table) {
 	if !called() {
 		warm()
 	}
-	for {
-		c := receive()
+	for again := false; ; again = true {
+		c := receive(again)
+		if c.pass() {
+			continue
+		}
 		table.serve(&c)
 		if !c.stays() {
 			return
 		}
 		c.end()
-		linger()
 	}
 }
 
@@ -130,11 +133,9 @@ func (t *Table) named(name string) (reflect.Type, bool) {
 
 // finish prints the results, or gives them as JSON, and reports that the call returned.
 func finish(c *request, values []any, errors ErrorPlace) {
+	kind := c.returned()
 	if !c.json() {
-		if len(values) > 0 {
-			show(values)
-		}
-		answer(frameResult, "")
+		printed(kind, values)
 		return
 	}
 	text, why := encodeResults(values, errors)
@@ -142,7 +143,23 @@ func finish(c *request, values []any, errors ErrorPlace) {
 		answer(frameNotJSON, why)
 		return
 	}
-	answer(frameResult, text)
+	answer(kind, text)
+}
+
+// printed hands out what the call printed: with the answer, or in the pipe where there is something already.
+func printed(kind byte, values []any) {
+	text := ""
+	if len(values) > 0 && kind == frameQuiet {
+		text = shown(values)
+	} else if len(values) > 0 {
+		show(values)
+	}
+	if len(text) >= frameMax {
+		kind = frameResult
+		_, _ = os.Stdout.WriteString(text)
+		text = ""
+	}
+	answer(kind, text)
 }
 
 // limitStack makes endless recursion Go's own clean fatal error: the default limit, 1 GB, is more than

@@ -22,6 +22,20 @@ func show(values []any) {
 	_, _ = os.Stdout.Write(text)
 }
 
+// shown is the text that show prints.
+func shown(values []any) string {
+	if len(values) == 1 {
+		if text, ok := values[0].(string); ok {
+			return text
+		}
+	}
+	text, ok := appendValues(line[:0], values)
+	if !ok {
+		return fmt.Sprint(values...)
+	}
+	return string(text)
+}
+
 // line holds what most results take.
 var line [512]byte
 
