@@ -20,8 +20,8 @@ static const char mark_text[] = "This directory is kept by Sky Island; `sky-isla
 				"removes what is its own here.\n";
 
 const char *const node_parts[] = {"admin-token", "artifacts", "base", "base.part", "base-net",
-	"base-net.part", "base-tools", "base-tools.part", "private", "run", "sources", "store",
-	"tmp", "tool", "toolchain", NULL};
+	"base-net.part", "base-tools", "base-tools.part", "jails", "packages", "private", "run",
+	"sources", "store", "tmp", "tool", "toolchain", NULL};
 
 static bool is_there(const struct node *n, const char *name)
 {

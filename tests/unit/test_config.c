@@ -129,7 +129,7 @@ static void every_field_goes_where_it_belongs(void **state)
 		"\"open\": true, \"user\": \"www\", \"state_dir\": \"/var/x\", \"go_version\": "
 		"\"1.22\", "
 		"\"log_level\": \"debug\", \"expressions\": \"off\", \"function_token\": \"f\", "
-		"\"filesystem\": {\"type\": \"directory\", \"compression\": true}, "
+		"\"filesystem\": {\"type\": \"plain\", \"compression\": true}, "
 		"\"modules\": {\"goproxy\": \"off\", \"gosumdb\": \"sum.example key\", "
 		"\"goprivate\": \"*.corp\", "
 		"\"gonoproxy\": \"a\", \"gonosumdb\": \"b\", \"https_proxy\": "
@@ -153,7 +153,7 @@ static void every_field_goes_where_it_belongs(void **state)
 	assert_string_equal(c.go_version, "1.22.0");
 	assert_string_equal(c.function_token, "f");
 	assert_int_equal(c.expressions, CONFIG_EXPRESSIONS_OFF);
-	assert_int_equal(c.filesystem_type, CONFIG_FILESYSTEM_DIRECTORY);
+	assert_int_equal(c.filesystem_type, CONFIG_FILESYSTEM_PLAIN);
 	assert_string_equal(c.modules.goproxy, "off");
 	assert_string_equal(c.modules.gosumdb, "sum.example key");
 	assert_string_equal(c.modules.goprivate, "*.corp");

@@ -13,7 +13,9 @@
 #include "base/defer.h"
 #include "base/fdpass.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "jail/steps.h"
+#include "storage/storage.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -92,7 +94,7 @@ static _Noreturn void maker_run(const struct making *m, int talk)
 	(void)close(m->talk);
 	if (read(talk, &go, 1) != 1)
 		_exit(1);
-	if (root_enter(m->plan, m->order, &step) < 0) {
+	if (root_enter(m->plan, m->slot, m->order, &step) < 0) {
 		word.error = errno;
 	} else if (jail_kind_fetches(m->kind)) {
 		step = "listener";
@@ -228,6 +230,29 @@ static void parts_down(void *thing)
 	}
 }
 
+/* Before there is a mount namespace for it to be seen in. */
+static int clone_up(void *thing, struct fault *f)
+{
+	struct making *m = thing;
+	return storage_clone(m->plan->storage, m->slot, root_base(m->kind), 0, f);
+}
+
+static void clone_remove(const struct jail_plan *plan, unsigned slot)
+{
+	struct fault f = {0};
+	if (storage_unclone(plan->storage, slot, &f) < 0)
+		log_warn("the clone of slot %u stays until the slot is used again: %s", slot,
+			f.text);
+}
+
+static void clone_down(void *thing)
+{
+	struct making *m = thing;
+	spaces_down(m); /* these have it mounted */
+	parts_down(m);
+	clone_remove(m->plan, m->slot);
+}
+
 static int nothing_up(void *thing, struct fault *f)
 {
 	(void)thing;
@@ -239,6 +264,7 @@ static int nothing_up(void *thing, struct fault *f)
 static const struct step slot_steps[] = {
 	{"descriptors", nothing_up, parts_down},
 	{"cgroup", groups_up, groups_down},
+	{"clone", clone_up, clone_down},
 	{"namespaces", spaces_up, NULL},
 	{"link", link_up, NULL}, /* it goes with the net namespace */
 	{"root", root_up, NULL},
@@ -262,6 +288,6 @@ int slot_create(const struct jail_plan *plan, unsigned slot, const struct jail_o
 
 int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f)
 {
-	(void)plan;
+	clone_remove(plan, slot);
 	return linux_cgroups.version == 0 ? 0 : cgroup_unmake(&linux_cgroups, slot, f);
 }
