@@ -98,8 +98,8 @@ static void plain_undo(const struct storage *s, const char *base)
 {
 	defer_free char *mark = mark_path(s, base);
 	defer_free char *tree = mem_printf("%s/%s", s->state, base);
-	(void)unlink(mark);
-	(void)fs_remove_all(tree, NULL);
+	if (access(mark, F_OK) < 0) /* else nothing was begun */
+		(void)fs_remove_all(tree, NULL);
 }
 
 static int plain_drop(const struct storage *s, const char *prefix, const char *but, struct fault *f)

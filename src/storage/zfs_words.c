@@ -225,7 +225,7 @@ static const struct {
 int zfs_fault(const struct storage *s, const char *name, const char *said, struct fault *f)
 {
 	if (strstr(said, "no such pool") != NULL || strstr(said, "does not exist") != NULL) {
-		if (strchr(name, '@') != NULL || dataset_is_below(s->root, name))
+		if (strcmp(name, s->dataset) != 0)
 			return fault_set(f, FAULT_NOT_FOUND, 0,
 				"%s is not there, though it was made: end the server and run "
 				"`sky-island -i`, which makes it anew",
