@@ -144,7 +144,7 @@ static void pools_say(struct tally *t, struct node *n)
 	buf_finish(&warnings);
 }
 
-static void storage_say(struct tally *t, const struct node *n)
+static void storage_say(struct tally *t, struct node *n)
 {
 	defer_buf struct buf report = {0};
 	storage_report(&n->storage, &report);

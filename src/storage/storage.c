@@ -2,6 +2,7 @@
 
 #include "base/defer.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/proc.h"
 #include "base/tree.h"
 #include "storage/zfs.h"
@@ -40,13 +41,21 @@ int storage_open(struct storage *s, struct fault *f)
 	return s->type == STORAGE_ZFS ? zfs_open(s, f) : 0;
 }
 
-void storage_report(const struct storage *s, struct buf *report)
+void storage_report(struct storage *s, struct buf *report)
 {
 	if (s->type == STORAGE_ZFS)
 		zfs_report(s, report);
 	else
 		buf_printf(report, "ok\tstorage\t%s: directories of the state\n",
 			s->type == STORAGE_OVERLAY ? "overlay" : "plain");
+}
+
+void storage_sweep(struct storage *s)
+{
+	struct fault f = {0};
+	s->swept = s->type != STORAGE_ZFS || zfs_sweep(s, &f) == 0;
+	if (!s->swept)
+		log_warn("clones are removed one by one: %s", f.text);
 }
 
 int storage_remove(struct storage *s, struct fault *f)
@@ -182,13 +191,15 @@ int storage_clone(const struct storage *s, unsigned slot, const char *base, uint
 
 int storage_unclone(const struct storage *s, unsigned slot, struct fault *f)
 {
+	if (s->swept)
+		return 0;
 	return s->type == STORAGE_ZFS ? zfs_slot_unclone(s, slot, f) : 0;
 }
 
 void storage_path(const struct storage *s, unsigned slot, const char *base, char *out, size_t size)
 {
 	if (s->type == STORAGE_ZFS)
-		(void)snprintf(out, size, "%s/slot%u", s->mount, slot);
+		(void)snprintf(out, size, "%s/slots/slot%u", s->mount, slot);
 	else
 		(void)snprintf(out, size, "%s/%s", s->state, base);
 }

@@ -39,6 +39,7 @@ struct storage {
 	char *mount;            /* zfs: where that is mounted */
 	char *program;          /* zfs: the command's path */
 	bool compression;
+	bool swept;                /* there are no clones: storage_unclone need not look */
 	uint64_t quota;            /* bytes of all that is ours; 0: no limit */
 	char system[STORAGE_WORD]; /* FreeBSD: the one base of its jails, a whole system */
 	struct storage_base {
@@ -54,8 +55,12 @@ void storage_finish(struct storage *s);
 
 /* What is ours is there, made where it is not, and no clone of an earlier run is. Idempotent. */
 int storage_open(struct storage *s, struct fault *f);
-/* Appends a line for `doctor`, "ok|warn|fail\tstorage\twhat\n"; changes nothing. */
-void storage_report(const struct storage *s, struct buf *report);
+/* Appends a line for `doctor`, "ok|warn|fail\tstorage\twhat\n"; changes nothing. Clones can be made
+ * then. */
+void storage_report(struct storage *s, struct buf *report);
+/* Removes the clones of all slots at once, and sets `swept`, which who called resets before one is
+ * made again. */
+void storage_sweep(struct storage *s);
 /* Removes all that is ours, for `destroy`; what is not ours, or not there, is left. */
 int storage_remove(struct storage *s, struct fault *f);
 

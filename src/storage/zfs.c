@@ -3,7 +3,7 @@
  *
  *   base…        a base, with one snapshot: its last good state, named N-WORD (others only from a
  *                mark that was killed; the highest N counts)
- *   slotN        the clone of slot N
+ *   slots        what goes at once: slots/slotN is the clone of slot N
  *
  * A base is changed in place and rolled back to its snapshot where that fails, or, at the next
  * begin, where it was killed. Snapshots that clones still hang on are left for the next mark.
@@ -20,6 +20,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define SLOTS "slots"
 
 enum { TRIES_SLOT = 40, TRIES_SWEEP = 20, TRY_MS = 50 };
 
@@ -198,26 +200,40 @@ static int root_make(const struct storage *s, struct fault *f)
 	return mount_place_check(s, f) < 0 ? -1 : zfs_run(s, &w, NULL, f);
 }
 
-/* Clones of slots that an earlier run has left. What is still in use is left once more. */
-static int slots_sweep(const struct storage *s, struct fault *f)
+/* It need not be: pools are imported without mounting too. */
+static int keep_mounted(const struct storage *s, const char *name, struct fault *f)
 {
 	struct zfs_words w;
 	defer_buf struct buf text = {0};
-	char prefix[DATASET_MAX + 8];
-	(void)snprintf(prefix, sizeof(prefix), "%s/slot", s->root);
-	zfs_children(s, &w, s->root);
+	zfs_get(s, &w, "mounted", name);
 	if (zfs_run(s, &w, &text, f) < 0)
 		return -1;
-	char *at = text.data;
-	for (char *line; (line = next_line(&at)) != NULL;) {
-		struct fault why = {0};
-		if (strncmp(line, prefix, strlen(prefix)) != 0)
-			continue;
-		zfs_destroy_all(s, &w, line, false);
-		if (run_patiently(s, &w, TRIES_SWEEP, &why) < 0)
-			log_warn("%s is left for now: %s", line, why.text);
+	if (text.data != NULL && strstr(text.data, "\tyes") != NULL)
+		return 0;
+	zfs_mount(s, &w, name);
+	return zfs_run(s, &w, NULL, f);
+}
+
+/* All clones at once. What is still in use stays: the slot's next clone, or the next start, tries
+ * again. */
+int zfs_sweep(struct storage *s, struct fault *f)
+{
+	char name[DATASET_MAX];
+	struct zfs_words w;
+	if (dataset_child(s->root, SLOTS, name, f) < 0)
+		return -1;
+	zfs_destroy_all(s, &w, name, false);
+	int did = run_patiently(s, &w, TRIES_SLOT, f);
+	if (did < 0 && f->kind == FAULT_BUSY) {
+		log_warn("%s is left for now: %s", name, f->text);
+		*f = (struct fault){0};
+		return keep_mounted(s, name, f);
 	}
-	return 0;
+	if (did < 0 && !is_missing(f))
+		return -1;
+	*f = (struct fault){0};
+	zfs_create(s, &w, name);
+	return zfs_run(s, &w, NULL, f);
 }
 
 int zfs_open(struct storage *s, struct fault *f)
@@ -228,11 +244,32 @@ int zfs_open(struct storage *s, struct fault *f)
 	if (zfs_run(s, &w, NULL, f) < 0)
 		return -1;
 	if (root_look(s, &r, f) == 0)
-		return root_keep(s, &r, f) < 0 ? -1 : slots_sweep(s, f);
-	return is_missing(f) ? root_make(s, f) : -1;
+		return root_keep(s, &r, f) < 0 ? -1 : zfs_sweep(s, f);
+	if (!is_missing(f))
+		return -1;
+	*f = (struct fault){0};
+	return root_make(s, f) < 0 ? -1 : zfs_sweep(s, f);
 }
 
-void zfs_report(const struct storage *s, struct buf *report)
+/* The bases there are, so that clones can be made of them. */
+static void bases_look(struct storage *s)
+{
+	struct zfs_words w;
+	struct fault f = {0};
+	defer_buf struct buf text = {0};
+	const size_t skip = strlen(s->root) + 1;
+	zfs_children(s, &w, s->root);
+	if (zfs_run(s, &w, &text, &f) < 0)
+		return;
+	char *at = text.data;
+	for (char *line; (line = next_line(&at)) != NULL;) {
+		char word[STORAGE_WORD];
+		if (strlen(line) > skip && strcmp(line + skip, SLOTS) != 0)
+			(void)zfs_base_word(s, line + skip, word, &f);
+	}
+}
+
+void zfs_report(struct storage *s, struct buf *report)
 {
 	struct root_state r;
 	struct fault f = {0};
@@ -240,10 +277,11 @@ void zfs_report(const struct storage *s, struct buf *report)
 	zfs_list(s, &w, s->dataset);
 	if (zfs_run(s, &w, NULL, &f) < 0)
 		buf_printf(report, "fail\tstorage\t%s\n", f.text);
-	else if (root_look(s, &r, &f) == 0 && root_is_ours(s, &r, &f) == 0)
+	else if (root_look(s, &r, &f) == 0 && root_is_ours(s, &r, &f) == 0) {
+		bases_look(s);
 		buf_printf(report, "ok\tstorage\tzfs: %s at %s, compression %s\n", s->root, r.mount,
 			r.compression);
-	else if (is_missing(&f))
+	} else if (is_missing(&f))
 		buf_printf(report, "warn\tstorage\tzfs: %s is not there yet\n", s->root);
 	else
 		buf_printf(report, "fail\tstorage\t%s\n", f.text);
@@ -395,20 +433,6 @@ static int base_restore(
 	return run_patiently(s, &w, TRIES_SWEEP, f) < 0 ? -1 : base_create(s, name, f);
 }
 
-/* It need not be: pools are imported without mounting too. */
-static int base_mounted(const struct storage *s, const char *name, struct fault *f)
-{
-	struct zfs_words w;
-	defer_buf struct buf text = {0};
-	zfs_get(s, &w, "mounted", name);
-	if (zfs_run(s, &w, &text, f) < 0)
-		return -1;
-	if (text.data != NULL && strstr(text.data, "\tyes") != NULL)
-		return 0;
-	zfs_mount(s, &w, name);
-	return zfs_run(s, &w, NULL, f);
-}
-
 int zfs_base_begin(struct storage *s, const char *base, char **path, struct fault *f)
 {
 	char name[DATASET_MAX];
@@ -422,7 +446,7 @@ int zfs_base_begin(struct storage *s, const char *base, char **path, struct faul
 		*f = (struct fault){0};
 	is = is < 0 ? base_create(s, name, f) : base_restore(s, name, &m, f);
 	free(m.text);
-	if (is < 0 || base_mounted(s, name, f) < 0)
+	if (is < 0 || keep_mounted(s, name, f) < 0)
 		return fault_wrap(f, "%s", name);
 	*path = mem_printf("%s/%s", s->mount, base);
 	return 0;
@@ -498,8 +522,10 @@ static int slot_name(
 	const struct storage *s, unsigned slot, char name[DATASET_MAX], struct fault *f)
 {
 	char leaf[24];
+	char parent[DATASET_MAX];
 	(void)snprintf(leaf, sizeof(leaf), "slot%u", slot);
-	return dataset_child(s->root, leaf, name, f);
+	return dataset_child(s->root, SLOTS, parent, f) < 0 ? -1
+							    : dataset_child(parent, leaf, name, f);
 }
 
 int zfs_slot_clone(const struct storage *s, unsigned slot, const char *base, uint64_t writable,

@@ -49,7 +49,8 @@ int zfs_fault(const struct storage *s, const char *name, const char *said, struc
 
 /* The operations of storage.h. */
 int zfs_open(struct storage *s, struct fault *f);
-void zfs_report(const struct storage *s, struct buf *report);
+void zfs_report(struct storage *s, struct buf *report);
+int zfs_sweep(struct storage *s, struct fault *f);
 int zfs_remove(struct storage *s, struct fault *f);
 int zfs_base_word(struct storage *s, const char *base, char word[STORAGE_WORD], struct fault *f);
 int zfs_base_begin(struct storage *s, const char *base, char **path, struct fault *f);

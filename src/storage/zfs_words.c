@@ -227,9 +227,9 @@ int zfs_fault(const struct storage *s, const char *name, const char *said, struc
 	if (strstr(said, "no such pool") != NULL || strstr(said, "does not exist") != NULL) {
 		if (strcmp(name, s->dataset) != 0)
 			return fault_set(f, FAULT_NOT_FOUND, 0,
-				"%s is not there, though it was made: end the server and run "
-				"`sky-island -i`, which makes it anew",
-				name);
+				"%.400s: it was there when all was prepared; end the server and "
+				"run `sky-island -i`, which makes it anew",
+				said);
 		return fault_set(f, FAULT_INPUT, 0,
 			"filesystem.zfs_dataset: %s is not there: make it (zfs create -p %s), "
 			"import its pool, or name another",

@@ -253,7 +253,8 @@ static void faults_say_what_to_do(void **state)
 			"filesystem.zfs_dataset: tank/sky is not there"},
 		{"tank/sky/sky-1/base@3-x",
 			"cannot open 'tank/sky/sky-1/base@3-x': dataset does not exist",
-			FAULT_NOT_FOUND, "base@3-x is not there, though it was made"},
+			FAULT_NOT_FOUND,
+			"base@3-x': dataset does not exist: it was there when all was prepared"},
 		{"tank/sky/sky-1/slot1", "cannot create 'tank/sky/sky-1/slot1': out of space",
 			FAULT_FULL, "free some room in the pool"},
 		{"tank/sky/sky-1", "cannot create: Disc quota exceeded", FAULT_FULL,
@@ -345,12 +346,13 @@ static void opened_once_and_again(void **state)
 		  "sky-island:state,mountpoint,compression,quota,mounted tank/sky/sky-1\n"
 		  "zfs create -o sky-island:state=%/state -o mountpoint=%/state/jails -o atime=off "
 		  "-o "
-		  "setuid=off -o compression=off tank/sky/sky-1\n");
+		  "setuid=off -o compression=off tank/sky/sky-1\n"
+		  "zfs destroy -r tank/sky/sky-1/slots\nzfs create tank/sky/sky-1/slots\n");
 	good(w, storage_open(&w->s, &w->f));
 	logged(w, "zfs list -H -o name tank/sky\n"
 		  "zfs get -H -p -o property,value "
 		  "sky-island:state,mountpoint,compression,quota,mounted tank/sky/sky-1\n"
-		  "zfs list -H -o name -t filesystem -r -d 1 tank/sky/sky-1\n");
+		  "zfs destroy -r tank/sky/sky-1/slots\nzfs create tank/sky/sky-1/slots\n");
 }
 
 static void properties_follow_the_configuration(void **state)
@@ -368,7 +370,7 @@ static void properties_follow_the_configuration(void **state)
 		  "zfs set compression=on tank/sky/sky-1\n"
 		  "zfs set quota=1073741824 tank/sky/sky-1\n"
 		  "zfs mount tank/sky/sky-1\n"
-		  "zfs list -H -o name -t filesystem -r -d 1 tank/sky/sky-1\n");
+		  "zfs destroy -r tank/sky/sky-1/slots\nzfs create tank/sky/sky-1/slots\n");
 	w->s.quota = 0;
 	good(w, storage_open(&w->s, &w->f));
 	defer_free char *log = fakes_log(&w->k);
@@ -433,10 +435,12 @@ static void a_base_and_its_clones(void **state)
 		  "zfs list -H -o name -t snapshot -r -d 1 tank/sky/sky-1/base\n"
 		  "zfs snapshot tank/sky/sky-1/base@1-one\n");
 	good(w, storage_clone(&w->s, 7, "base", 0, &w->f));
-	logged(w, "zfs clone -o readonly=on tank/sky/sky-1/base@1-one tank/sky/sky-1/slot7\n");
+	logged(w,
+		"zfs clone -o readonly=on tank/sky/sky-1/base@1-one tank/sky/sky-1/slots/slot7\n");
 	storage_path(&w->s, 7, "base", path, sizeof(path));
-	assert_true(strlen(path) > 12 && strcmp(path + strlen(path) - 12, "/jails/slot7") == 0);
-	assert_true(fakes_has(&w->k, "state/jails/slot7/file"));
+	assert_true(
+		strlen(path) > 18 && strcmp(path + strlen(path) - 18, "/jails/slots/slot7") == 0);
+	assert_true(fakes_has(&w->k, "state/jails/slots/slot7/file"));
 	base_put(w, "two");
 	logged(w, "zfs list -H -o name -t snapshot -r -d 1 tank/sky/sky-1/base\n"
 		  "zfs rollback tank/sky/sky-1/base@1-one\n"
@@ -447,8 +451,9 @@ static void a_base_and_its_clones(void **state)
 	/* which a clone still hangs on; it goes with the next mark */
 	good(w, storage_unclone(&w->s, 7, &w->f));
 	good(w, storage_clone(&w->s, 7, "base", 1 << 20, &w->f));
-	logged(w, "zfs destroy -r tank/sky/sky-1/slot7\n"
-		  "zfs clone -o quota=1048576 tank/sky/sky-1/base@2-two tank/sky/sky-1/slot7\n");
+	logged(w, "zfs destroy -r tank/sky/sky-1/slots/slot7\n"
+		  "zfs clone -o quota=1048576 tank/sky/sky-1/base@2-two "
+		  "tank/sky/sky-1/slots/slot7\n");
 	base_put(w, "three");
 	defer_free char *order = fakes_get(&w->k, "pool/tank/sky/sky-1/base/.ds/order");
 	assert_string_equal(order, "2-two\n3-three\n");
@@ -503,9 +508,9 @@ static void busy_is_tried_again(void **state)
 	fakes_drop(&w->k, "log");
 	fakes_put(&w->k, "busy", "2\n");
 	good(w, storage_unclone(&w->s, 3, &w->f));
-	logged(w, "zfs destroy -r tank/sky/sky-1/slot3\n"
-		  "zfs destroy -r tank/sky/sky-1/slot3\n"
-		  "zfs destroy -r tank/sky/sky-1/slot3\n");
+	logged(w, "zfs destroy -r tank/sky/sky-1/slots/slot3\n"
+		  "zfs destroy -r tank/sky/sky-1/slots/slot3\n"
+		  "zfs destroy -r tank/sky/sky-1/slots/slot3\n");
 	good(w, storage_unclone(&w->s, 3, &w->f)); /* there is none */
 	good(w, storage_clone(&w->s, 3, "base", 0, &w->f));
 	fakes_put(&w->k, "busy", "1000\n");
@@ -517,7 +522,7 @@ static void busy_is_tried_again(void **state)
 	good(w, storage_clone(&w->s, 3, "base", 0, &w->f));
 	fakes_put(&w->k, "busy", "1\n");
 	good(w, storage_open(&w->s, &w->f));
-	assert_false(fakes_has(&w->k, "pool/tank/sky/sky-1/slot3"));
+	assert_false(fakes_has(&w->k, "pool/tank/sky/sky-1/slots/slot3"));
 	assert_true(fakes_has(&w->k, "pool/tank/sky/sky-1/base"));
 }
 
@@ -529,9 +534,8 @@ static void a_snapshot_that_is_gone(void **state)
 	fakes_drop(&w->k, "pool/tank/sky/sky-1/base/.ds/@1-one");
 	assert_int_equal(storage_clone(&w->s, 3, "base", 0, &w->f), -1);
 	assert_int_equal(w->f.kind, FAULT_NOT_FOUND);
-	assert_non_null(strstr(w->f.text, "tank/sky/sky-1/slot3 is not there, though") != NULL
-				? ""
-				: strstr(w->f.text, "base@1-one"));
+	assert_non_null(strstr(w->f.text, "base@1-one': dataset does not exist"));
+	assert_non_null(strstr(w->f.text, "run `sky-island -i`"));
 }
 
 static void full_and_read_only(void **state)
@@ -547,7 +551,7 @@ static void full_and_read_only(void **state)
 	fakes_put(&w->k, "fail", "1 cannot create 'tank/sky/sky-1/slot3': pool is read-only\n");
 	assert_int_equal(storage_clone(&w->s, 3, "base", 0, &w->f), -1);
 	assert_non_null(strstr(w->f.text, "read-only"));
-	assert_false(fakes_has(&w->k, "pool/tank/sky/sky-1/slot3"));
+	assert_false(fakes_has(&w->k, "pool/tank/sky/sky-1/slots/slot3"));
 }
 
 static void all_of_it_goes_and_nothing_else(void **state)
@@ -582,8 +586,8 @@ static void a_tree_is_copied_where_it_differs(void **state)
 	fakes_drop(&w->k, "tree/etc/passwd");
 	good(w, storage_base_copy(&w->s, "base", tree, "digest2", &w->f));
 	good(w, storage_clone(&w->s, 1, "base", 0, &w->f));
-	assert_true(fakes_has(&w->k, "state/jails/slot1/etc/group"));
-	assert_false(fakes_has(&w->k, "state/jails/slot1/etc/passwd"));
+	assert_true(fakes_has(&w->k, "state/jails/slots/slot1/etc/group"));
+	assert_false(fakes_has(&w->k, "state/jails/slots/slot1/etc/passwd"));
 }
 
 /* A directory has no way back: what fails goes, and is made anew. */
