@@ -219,6 +219,8 @@ static const struct {
 	{"modules", FAULT_PLATFORM,
 		"load ZFS into the kernel (modprobe zfs, or kldload zfs), or leave filesystem.type "
 		"out"},
+	{"failed to create mountpoint", FAULT_PLATFORM,
+		"is there room in the pool and within filesystem.quota, and may it be written to?"},
 	{"internal error", FAULT_PLATFORM, "see zpool status"},
 };
 
