@@ -162,6 +162,17 @@ static int property_keep(const struct storage *s, const char *name, const char *
 	return zfs_run(s, &w, NULL, f);
 }
 
+/* Nothing of others may be hidden by our mount. */
+static int mount_place_check(const struct storage *s, struct fault *f)
+{
+	if (access(s->mount, F_OK) < 0 || rmdir(s->mount) == 0)
+		return 0;
+	return fault_set(f, FAULT_INPUT, 0,
+		"%s, where jails' roots are to be mounted, is not empty: empty it, or name another "
+		"jails.base_jail_dir",
+		s->mount);
+}
+
 static int root_keep(const struct storage *s, const struct root_state *r, struct fault *f)
 {
 	struct zfs_words w;
@@ -170,6 +181,7 @@ static int root_keep(const struct storage *s, const struct root_state *r, struct
 	const char *is = strcmp(r->quota, "none") == 0 || r->quota[0] == '\0' ? none : r->quota;
 	(void)snprintf(quota, sizeof(quota), "%llu", (unsigned long long)s->quota);
 	if (root_is_ours(s, r, f) < 0 ||
+		(strcmp(r->mount, s->mount) != 0 && mount_place_check(s, f) < 0) ||
 		property_keep(s, "mountpoint", r->mount, s->mount, f) < 0 ||
 		property_keep(s, "compression", r->compression, s->compression ? "on" : "off", f) <
 			0 ||
@@ -180,17 +192,6 @@ static int root_keep(const struct storage *s, const struct root_state *r, struct
 		return 0;
 	zfs_mount(s, &w, s->root);
 	return zfs_run(s, &w, NULL, f);
-}
-
-/* Nothing of others may be hidden by our mount. */
-static int mount_place_check(const struct storage *s, struct fault *f)
-{
-	if (access(s->mount, F_OK) < 0 || rmdir(s->mount) == 0)
-		return 0;
-	return fault_set(f, FAULT_INPUT, 0,
-		"%s, where jails' roots are to be mounted, is not empty: empty it, or name another "
-		"jails.base_jail_dir",
-		s->mount);
 }
 
 static int root_make(const struct storage *s, struct fault *f)

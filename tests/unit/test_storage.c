@@ -377,6 +377,25 @@ static void properties_follow_the_configuration(void **state)
 	assert_non_null(strstr(log, "zfs set quota=none tank/sky/sky-1\n"));
 }
 
+/* Several may share jails.base_jail_dir. */
+static void mounted_elsewhere(void **state)
+{
+	struct world *w = *state;
+	struct storage s;
+	defer_free char *jails = fakes_at(&w->k, "elsewhere");
+	good(w, storage_open(&w->s, &w->f));
+	good(w, storage_init(&s, STORAGE_ZFS, w->state, "sky-1", "tank/sky", jails, &w->f));
+	fakes_put(&w->k, "elsewhere/sky-1/letter", "dear");
+	assert_int_equal(storage_open(&s, &w->f), -1);
+	assert_non_null(strstr(w->f.text, "/elsewhere/sky-1, where jails' roots are"));
+	fakes_drop(&w->k, "elsewhere/sky-1");
+	fakes_drop(&w->k, "log");
+	good(w, storage_open(&s, &w->f));
+	defer_free char *log = fakes_log(&w->k);
+	assert_non_null(strstr(log, "zfs set mountpoint=%/elsewhere/sky-1 tank/sky/sky-1\n"));
+	storage_finish(&s);
+}
+
 static void another_ones_is_left(void **state)
 {
 	struct world *w = *state;
@@ -638,6 +657,7 @@ int main(void)
 		cmocka_unit_test(faults_say_what_to_do),
 		IN_WORLD(opened_once_and_again),
 		IN_WORLD(properties_follow_the_configuration),
+		IN_WORLD(mounted_elsewhere),
 		IN_WORLD(another_ones_is_left),
 		IN_WORLD(a_place_with_something_in_it),
 		IN_WORLD(a_dataset_that_is_missing),
