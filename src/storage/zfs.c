@@ -123,7 +123,7 @@ static int root_look(const struct storage *s, struct root_state *r, struct fault
 	struct zfs_words w;
 	defer_buf struct buf text = {0};
 	memset(r, 0, sizeof(*r));
-	if (dataset_is_below(s->dataset, s->root) == false)
+	if (!dataset_is_below(s->dataset, s->root))
 		return fault_set(f, FAULT_INPUT, 0,
 			"filesystem.zfs_dataset: %s is no name that "
 			"anything can lie below",
@@ -276,16 +276,18 @@ void zfs_report(struct storage *s, struct buf *report)
 	struct fault f = {0};
 	struct zfs_words w;
 	zfs_list(s, &w, s->dataset);
-	if (zfs_run(s, &w, NULL, &f) < 0)
+	int did = zfs_run(s, &w, NULL, &f);
+	if (did == 0)
+		did = root_look(s, &r, &f);
+	if (did < 0 && is_missing(&f)) {
+		buf_printf(report, "warn\tstorage\tzfs: %s is not there yet\n", s->root);
+	} else if (did < 0 || root_is_ours(s, &r, &f) < 0) {
 		buf_printf(report, "fail\tstorage\t%s\n", f.text);
-	else if (root_look(s, &r, &f) == 0 && root_is_ours(s, &r, &f) == 0) {
+	} else {
 		bases_look(s);
 		buf_printf(report, "ok\tstorage\tzfs: %s at %s, compression %s\n", s->root, r.mount,
 			r.compression);
-	} else if (is_missing(&f))
-		buf_printf(report, "warn\tstorage\tzfs: %s is not there yet\n", s->root);
-	else
-		buf_printf(report, "fail\tstorage\t%s\n", f.text);
+	}
 }
 
 int zfs_remove(struct storage *s, struct fault *f)
