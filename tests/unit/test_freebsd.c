@@ -734,9 +734,10 @@ static void tarballs_stay_inside(void **state)
 		"tar -czPf bad.tgz --transform 's,^seed,../escaped,' seed",
 		"tar -czPf bad.tgz --transform 's,^seed,a/../../escaped,' seed",
 		/* a link, and then a name through it */
-		"ln -s .. out && tar -cf bad.tar out && rm out && mkdir out && cp seed out/escaped "
-		"&& tar -rf bad.tar "
-		"out/escaped && mv bad.tar bad.tgz",
+		("ln -s .. out && tar -cf bad.tar out && rm out && mkdir out && cp seed "
+		 "out/escaped "
+		 "&& tar -rf bad.tar "
+		 "out/escaped && mv bad.tar bad.tgz"),
 		/* a hard link to what lies outside */
 		"ln seed hard && tar -cPf bad.tgz --transform 's,^seed$,../seed,RSh' seed hard",
 		"mkfifo pipe && tar -czf bad.tgz pipe",
