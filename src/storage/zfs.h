@@ -8,6 +8,7 @@
 
 #include "storage/storage.h"
 
+#define ZFS_SLOTS "slots" /* below our root, what all clones of slots lie in */
 enum { ZFS_WORDS = 24, ZFS_TEXT = 2048 };
 
 /* An argument list; its texts lie in it. */
@@ -44,6 +45,16 @@ void zfs_destroy_all(const struct storage *s, struct zfs_words *w, const char *n
 
 /* Runs it; what it wrote goes to *out (may be NULL). */
 int zfs_run(const struct storage *s, const struct zfs_words *w, struct buf *out, struct fault *f);
+/* Tries again while something has not let go of it yet, for two seconds or one. */
+enum { ZFS_TRIES = 40, ZFS_TRIES_FEW = 20 };
+int zfs_patiently(
+	const struct storage *s, const struct zfs_words *w, unsigned tries, struct fault *f);
+/* Whether that is why it failed: it is not there. */
+bool zfs_is_missing(const struct fault *f);
+/* Each line of a list; the text is changed. */
+char *zfs_next_line(char **at);
+/* A file system below our root need not be mounted: pools are imported without, too. */
+int zfs_keep_mounted(const struct storage *s, const char *name, struct fault *f);
 /* What zfs(8) said as a fault with what to do about it. */
 int zfs_fault(const struct storage *s, const char *name, const char *said, struct fault *f);
 
