@@ -11,13 +11,11 @@
 package driver
 
 import (
-	"fmt"
 	"reflect"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // Table is what an artifact offers: sorted by name, so that it can be laid out at compile time and
@@ -44,7 +42,9 @@ type Type struct {
 func Main(table *Table) {
 	limitStack()
 	ready()
-	table.warm()
+	if !called() {
+		warm()
+	}
 	for {
 		c := receive()
 		table.serve(&c)
@@ -57,7 +57,7 @@ func Main(table *Table) {
 }
 
 func (t *Table) serve(c *request) {
-	f, ok := t.function(c.name)
+	value, ok := t.function(c.name)
 	if !ok {
 		if c.typed() {
 			answer(frameRefused, "the package has no plain function "+strconv.Quote(c.name))
@@ -66,6 +66,10 @@ func (t *Table) serve(c *request) {
 		answer(frameDeclined, "no plain function has this name")
 		return
 	}
+	if serveDirect(value, c) {
+		return
+	}
+	f := reflect.ValueOf(value)
 	arguments, ok := t.arguments(f, c)
 	if !ok {
 		return
@@ -103,14 +107,14 @@ func call(f reflect.Value, arguments []reflect.Value) []reflect.Value {
 	return f.Call(arguments)
 }
 
-func (t *Table) function(name string) (reflect.Value, bool) {
+func (t *Table) function(name string) (any, bool) {
 	i, ok := slices.BinarySearchFunc(t.Functions, name, func(e Function, name string) int {
 		return strings.Compare(e.Name, name)
 	})
 	if !ok {
-		return reflect.Value{}, false
+		return nil, false
 	}
-	return reflect.ValueOf(t.Functions[i].Value), true
+	return t.Functions[i].Value, true
 }
 
 // named gives the package's exported type of that name.
@@ -128,7 +132,7 @@ func (t *Table) named(name string) (reflect.Type, bool) {
 func finish(c *request, values []any, errors ErrorPlace) {
 	if !c.json() {
 		if len(values) > 0 {
-			fmt.Print(values...)
+			show(values)
 		}
 		answer(frameResult, "")
 		return
@@ -142,14 +146,9 @@ func finish(c *request, values []any, errors ErrorPlace) {
 }
 
 // limitStack makes endless recursion Go's own clean fatal error: the default limit, 1 GB, is more than
-// a jail has. Growing needs the old and the new stack at once.
+// a jail has. Growing needs the old and the new stack at once. (The runtime has read GOMEMLIMIT already.)
 func limitStack() {
-	text, ok := syscall.Getenv("GOMEMLIMIT")
-	if !ok {
-		return
-	}
-	limit, err := strconv.Atoi(text)
-	if err == nil && limit > 0 && limit/2 < 1<<30 {
-		debug.SetMaxStack(limit / 2)
+	if limit := debug.SetMemoryLimit(-1); limit > 0 && limit/2 < 1<<30 {
+		debug.SetMaxStack(int(limit / 2))
 	}
 }
