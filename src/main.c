@@ -4,7 +4,8 @@
  *
  *   main.c        this: the command line
  *   cli/          the subcommands
- *   node/         one running Sky Island: preparation, the supervisor and the processes it forks
+ *   node/         one running Sky Island: preparation (linux/, freebsd/), the supervisor and the
+ *                 processes it forks
  *   http/         the HTTP server: connections, parsing, limits
  *   api/          api: routes and tokens; function: POST /api/v1/function; problem: how errors
  *                 look; the admin API
@@ -16,11 +17,14 @@
  *   jailer/       message, client (the server's side); main, server, slots, outbox: a program of its
  *                 own, which image puts into this one and handover starts; helper: its slow steps
  *   jail/         what a jail is; linux/ makes them
+ *   storage/      where jails' roots live: directories, or ZFS clones; dataset: which names may be
+ *                 changed
  *   net/          egress: the only way out of a fetch jail; lease, pools, linux/: jails with addresses
  *   state/        the journal of what is in the kernel, the store of what is known over a restart
  *   metrics/      facts counted, for StatsD and Prometheus; base only
  *   config/       the configuration
- *   base/         fault buf fs proc log defer clock fdpass table remove: knows nothing of the product
+ *   base/         fault buf fs proc log defer clock fdpass table tree tarball remove: knows nothing of
+ *                 the product
  *   ../driver/    in Go: the driver linked into every artifact, and the tool that fetches and builds
  */
 

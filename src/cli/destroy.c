@@ -132,6 +132,17 @@ static int kernel_clear(struct node *n)
 	return 1;
 }
 
+/* The dataset with all that jails were cloned from; what is not ours stays, and is named. */
+static int storage_clear(struct node *n)
+{
+	struct fault f = {0};
+	if (storage_remove(&n->storage, &f) == 0)
+		return 0;
+	(void)fprintf(stderr,
+		"sky-island: %s: nothing of the directory was removed; destroy again\n", f.text);
+	return 1;
+}
+
 /* ---- files ---- */
 
 static struct remove_job job_of(const struct node *n, bool only_count)
@@ -221,6 +232,8 @@ static int destroy(struct node *n, bool yes)
 	if (status != 0)
 		return status;
 	status = kernel_clear(n);
+	if (status == 0)
+		status = storage_clear(n);
 	return status != 0 ? status : files_remove(n, dir);
 }
 

@@ -144,6 +144,13 @@ static void pools_say(struct tally *t, struct node *n)
 	buf_finish(&warnings);
 }
 
+static void storage_say(struct tally *t, struct node *n)
+{
+	defer_buf struct buf report = {0};
+	storage_report(&n->storage, &report);
+	report_say(t, report.data);
+}
+
 /* Whoever runs holds the lock. */
 static bool is_running(const struct node *n)
 {
@@ -197,6 +204,7 @@ static int host_say(struct node *n)
 			.pids = n->config.exec.pids,
 			.tmp = n->config.exec.tmp};
 	n->plan.uid_base = n->user_mode ? 1000 : n->config.uid_base;
+	storage_say(&t, n);
 	pools_say(&t, n);
 	const bool running = is_running(n);
 	git_say(&t, n);

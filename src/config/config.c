@@ -20,7 +20,7 @@
 #define ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
 static const char *const expressions_words[] = {"off", "simple", "full", NULL};
-static const char *const filesystem_words[] = {"auto", "zfs", "directory", NULL};
+static const char *const filesystem_words[] = {"auto", "zfs", "overlay", "plain", NULL};
 
 static const char path_words[] = "an absolute path";
 static const char token_words[] =
@@ -63,6 +63,8 @@ static const struct field fields[] = {
 		.valid = check_go_version, .allowed = "a Go release such as \"1.26.8\""},
 	{"base_sys_pkg_dir", &field_string, AT(base_sys_pkg_dir), .valid = check_absolute,
 		.there = there_path, .allowed = path_words},
+	{"base_sys_pkg_url", &field_string, AT(base_sys_pkg_url), .valid = check_package_url,
+		.allowed = "an https:// or file:// URL of a directory"},
 	{"state_dir", &field_string, AT(state_dir), .derive = state_dir_default,
 		.valid = check_absolute, .allowed = path_words},
 	{"listen", &field_string, AT(listen), .fallback = "\"127.0.0.1\"", .valid = check_listen,
@@ -84,6 +86,7 @@ static const struct field fields[] = {
 	{"filesystem.zfs_dataset", &field_string, AT(zfs_dataset), .valid = check_dataset,
 		.there = there_dataset, .allowed = "a ZFS dataset's name"},
 	{"filesystem.compression", &field_bool, AT(compression), .fallback = "false"},
+	{"filesystem.quota", &field_size, AT(filesystem_quota), .fallback = "0", .max = 1024 * TIB},
 	{"filesystem.type", &field_choice, AT(filesystem_type), .fallback = "\"auto\"",
 		.choices = filesystem_words},
 

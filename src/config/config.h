@@ -66,12 +66,12 @@ enum config_expressions {
 	CONFIG_EXPRESSIONS_FULL
 };
 
-/* filesystem.type: where jails' trees live; auto is ZFS where zfs_dataset is there, else a
- * directory. */
+/* filesystem.type: where jails' roots live (storage/storage.h); auto is the platform's own. */
 enum config_filesystem {
 	CONFIG_FILESYSTEM_AUTO,
 	CONFIG_FILESYSTEM_ZFS,
-	CONFIG_FILESYSTEM_DIRECTORY
+	CONFIG_FILESYSTEM_OVERLAY,
+	CONFIG_FILESYSTEM_PLAIN
 };
 
 struct config {
@@ -89,10 +89,12 @@ struct config {
 	/* what we build with */
 	char *release;          /* of FreeBSD's base; NULL: the host's */
 	char *go_version;       /* "1.26.8": always a toolchain of 1.21 or later */
-	char *base_sys_pkg_dir; /* NULL: none */
+	char *base_sys_pkg_dir; /* where FreeBSD's packages and Go's are kept; NULL: in state_dir */
+	char *base_sys_pkg_url; /* where FreeBSD's packages come from; NULL: from the environment */
 	char *state_dir;
 	char *zfs_dataset; /* NULL: none */
 	bool compression;
+	uint64_t filesystem_quota; /* bytes below zfs_dataset; 0: no limit */
 	enum config_filesystem filesystem_type;
 	struct {
 		char *goproxy, *gosumdb, *goprivate, *gonoproxy, *gonosumdb;

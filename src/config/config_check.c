@@ -1,6 +1,7 @@
 /* What texts in the configuration may be, and whether what they name exists. */
 
 #include "config/config_field.h"
+#include "storage/dataset.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -38,8 +39,8 @@ bool check_absolute(const char *text)
 
 bool check_dataset(const char *text)
 {
-	return isalpha((unsigned char)text[0]) && made_of(text, strlen(text), "_-.:/", 255) &&
-	       strstr(text, "//") == NULL && text[strlen(text) - 1] != '/';
+	/* Room for what is made below it. */
+	return dataset_is_name(text) && strlen(text) <= 180;
 }
 
 /* Digits at *text, one to four, moved past. */
@@ -131,6 +132,15 @@ bool check_visible(const char *text)
 		if (*p <= ' ' || *p > '~')
 			return false;
 	return strlen(text) <= 8192;
+}
+
+/* Plain http and ftp would bring a MANIFEST that anybody on the way can write. */
+bool check_package_url(const char *text)
+{
+	const size_t len = strlen(text);
+	const bool https = strncmp(text, "https://", 8) == 0;
+	return (https || strncmp(text, "file:///", 8) == 0) && len > 8 && check_visible(text) &&
+	       strpbrk(text, "\"'\\?#") == NULL && (!https || text[8] != '/');
 }
 
 bool check_proxy(const char *text)

@@ -86,7 +86,8 @@ bool check_log_level(const char *text);
 bool check_proxy(const char *text); /* http://[user:password@]host[:port] */
 bool check_name(const char
 		*text); /* of a user, pool or release: letters, digits, dots, dashes, underscores */
-bool check_visible(const char *text); /* visible ASCII, no space */
+bool check_package_url(const char *text); /* https:// or file://, a directory */
+bool check_visible(const char *text);     /* visible ASCII, no space */
 /* Whether things exist. */
 bool there_path(const char *text);
 bool there_dataset(const char *text);

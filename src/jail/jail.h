@@ -27,6 +27,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct storage;
+
 enum jail_kind {
 	JAIL_EXEC,  /* one call: the artifact given by descriptor; no network, no other processes */
 	JAIL_BUILD, /* the tool's `build`: toolchain, a source tree read-only, the shared build
@@ -87,6 +89,7 @@ struct jail_plan {
 	const char *const *git_paths;  /* NULL-terminated: what git needs of the host, bound
 					  read-only into git jails at the same place */
 	const struct net_setup *net;   /* NULL: no jail gets an address */
+	const struct storage *storage; /* where roots live; the backend's helpers' */
 };
 
 /* Descriptors a slot is made of: the backend alone knows what they are. The helper sends them to

@@ -5,6 +5,7 @@
 #include "base/defer.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "function/treesum.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ static int base_file(const char *root, const char *name, const char *text, struc
 	return fs_keep(path, text, strlen(text), 0644, f);
 }
 
-static int base_certificates(const struct node *n, const char *root, struct fault *f)
+int base_certificates(const struct node *n, const char *root, struct fault *f)
 {
 	static const char *const usual[] = {"/etc/ssl/certs/ca-certificates.crt",
 		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
@@ -120,6 +121,21 @@ static int root_up(const struct preparing *p, const struct root *r, struct fault
 	return rename(part, root) == 0 ? 0 : fault_set(f, FAULT_PLATFORM, errno, "rename %s", part);
 }
 
+/* Where jails get clones, these are of what stands in the state directory. */
+static int roots_copy(const struct preparing *p, struct fault *f)
+{
+	for (size_t i = 0; i < ROOTS && p->node->storage.type == STORAGE_ZFS; i++) {
+		struct treesum sum;
+		defer_free char *root = node_path(p->node, "%s", names[i]);
+		if (treesum_make(root, &sum, f) < 0)
+			return -1;
+		sum.digest[32] = '\0';
+		if (storage_base_copy(&p->node->storage, names[i], root, sum.digest, f) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Calls have no place that is of no use to them, and /proc where it is asked for. */
 int base_make(void *thing, struct fault *f)
 {
@@ -138,7 +154,7 @@ int base_make(void *thing, struct fault *f)
 		if (root_up(p, &all[i], f) < 0)
 			return -1;
 	}
-	return 0;
+	return roots_copy(p, f);
 }
 
 void base_undo(const struct preparing *p)
@@ -157,5 +173,5 @@ int base_zones(const struct preparing *p, struct fault *f)
 		if (fs_copy(zones, to, 0644, f) < 0)
 			return -1;
 	}
-	return 0;
+	return roots_copy(p, f);
 }

@@ -19,9 +19,9 @@
 static const char mark_text[] = "This directory is kept by Sky Island; `sky-island destroy` "
 				"removes what is its own here.\n";
 
-const char *const node_parts[] = {"admin-token", "artifacts", "base", "base.part", "base-net",
-	"base-net.part", "base-tools", "base-tools.part", "private", "run", "sources", "store",
-	"tmp", "tool", "toolchain", NULL};
+const char *const node_parts[] = {"admin-token", "artifacts", "base", "base.mark", "base.part",
+	"base-net", "base-net.part", "base-tools", "base-tools.part", "jails", "packages",
+	"private", "run", "sources", "store", "tmp", "tool", "toolchain", NULL};
 
 static bool is_there(const struct node *n, const char *name)
 {

@@ -100,6 +100,28 @@ int node_config_check(const struct node *n, const struct config *c, struct fault
 		return fault_set(f, FAULT_INPUT, 0,
 			"jails.proc: only root can give jails a /proc (the kernel lets nobody else "
 			"mount it there); leave it out");
+	if (c->filesystem_type == CONFIG_FILESYSTEM_ZFS && n->user_mode)
+		return fault_set(f, FAULT_INPUT, 0,
+			"filesystem.type: only root can clone ZFS datasets and mount them: run as "
+			"root, or leave it out");
+	return 0;
+}
+
+static int node_storage(struct node *n, struct fault *f)
+{
+	static const enum storage_type types[] = {[CONFIG_FILESYSTEM_ZFS] = STORAGE_ZFS,
+		[CONFIG_FILESYSTEM_OVERLAY] = STORAGE_OVERLAY,
+		[CONFIG_FILESYSTEM_PLAIN] = STORAGE_PLAIN};
+	const struct config *c = &n->config;
+	const enum storage_type type = c->filesystem_type != CONFIG_FILESYSTEM_AUTO
+					       ? types[c->filesystem_type]
+					       : node_storage_usual(c->zfs_dataset != NULL);
+	if (storage_init(&n->storage, type, n->state, n->instance, c->zfs_dataset, c->base_jail_dir,
+		    f) < 0)
+		return -1;
+	n->storage.compression = c->compression;
+	n->storage.quota = c->filesystem_quota;
+	n->plan.storage = &n->storage;
 	return 0;
 }
 
@@ -122,7 +144,7 @@ static int node_load(
 	n->plan.instance = n->instance;
 	n->plan.user_mode = n->user_mode;
 	n->plan.proc = n->config.proc;
-	return node_config_check(n, &n->config, f);
+	return node_config_check(n, &n->config, f) < 0 ? -1 : node_storage(n, f);
 }
 
 int node_look(struct node *n, const char *config_path, struct buf *faults, struct fault *f)
@@ -230,5 +252,6 @@ void node_close(struct node *n)
 	free(n->state);
 	free(n->instance);
 	free(n->go_version);
+	storage_finish(&n->storage);
 	config_finish(&n->config);
 }

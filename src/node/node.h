@@ -11,10 +11,17 @@
 #include "jailer/server.h"
 #include "node/notify.h"
 #include "state/journal.h"
+#include "storage/storage.h"
 
 #include <stdint.h>
 
 enum { NODE_JAILERS_MAX = 16 };
+
+/* Which kind of storage `auto` means here; with zfs_dataset or without. A file of the platform's.
+ */
+enum storage_type node_storage_usual(bool dataset);
+/* "linux", "freebsd": Go's word for where jails' programs run. */
+extern const char node_system[];
 
 struct node {
 	struct config config;
@@ -26,6 +33,7 @@ struct node {
 	bool user_mode;
 	uid_t server_uid; /* whom the server becomes; 0: stays */
 	struct jail_plan plan;
+	struct storage storage;  /* where jails' roots live */
 	struct net_pools *pools; /* network.ip4, shared by all processes but the server */
 	int pools_fd;            /* the same for jailers, which are no forks of ours */
 	struct net_setup net;
@@ -83,6 +91,8 @@ char *node_path(const struct node *n, const char *format, ...)
 enum { NODE_GO_SETTINGS = 3 };
 void node_go_settings(const struct node *n, char *settings[NODE_GO_SETTINGS]);
 
+/* Where FreeBSD's packages and Go's are kept; the caller frees. */
+char *node_packages(const struct node *n);
 /* "amd64", "arm64". */
 const char *node_architecture(void);
 /* prepare.c: makes what jails need, in steps, each done only where it is not done yet. Progress

@@ -79,7 +79,7 @@ static int leftovers_remove(const struct node *n, struct fault *f)
 	return -1;
 }
 
-static int storage_up(void *thing, struct fault *f)
+int prepare_directories(void *thing, struct fault *f)
 {
 	static const struct {
 		const char *name;
@@ -103,22 +103,6 @@ static int storage_up(void *thing, struct fault *f)
 
 /* ---- the whole ---- */
 
-static const struct prepare_step {
-	const char *name, *fact; /* for people, and for metrics */
-	int (*up)(void *preparing, struct fault *f);
-	void (*undo)(const struct preparing *p); /* NULL: it leaves nothing */
-	const char *grows;                       /* what tells how far it is, or NULL */
-	bool proves;                             /* makes nothing: done by -i, and at first */
-} steps[] = {
-	{"storage", "storage", storage_up, NULL, NULL, false},
-	{"base root", "base", base_make, base_undo, NULL, false},
-	{"jails", "jails", proof_jail, NULL, NULL, true},
-	{"toolchain", "toolchain", toolchain_make, toolchain_undo, TOOLCHAIN_PART, false},
-	{"tool", "tool", driver_tool, driver_tool_undo, CACHE_PART, false},
-	{"cache", "cache", driver_cache, driver_cache_undo, CACHE_PART, false},
-	{"build jail", "build_jail", proof_build, NULL, NULL, true},
-};
-
 static int step_do(const struct prepare_step *step, struct preparing *p, struct fault *f)
 {
 	struct progress progress;
@@ -135,11 +119,10 @@ static int step_do(const struct prepare_step *step, struct preparing *p, struct 
 	return fault_wrap(f, "prepare %s", step->name);
 }
 
-static int steps_do(struct preparing *p, struct fault *f)
+int prepare_run(const struct prepare_step *steps, bool prove, struct preparing *p, struct fault *f)
 {
-	const bool prove = p->mode == NODE_INIT || !driver_is_cached(p);
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		if ((prove || !steps[i].proves) && step_do(&steps[i], p, f) < 0)
+	for (; steps->name != NULL; steps++) {
+		if ((prove || !steps->proves) && step_do(steps, p, f) < 0)
 			return -1;
 	}
 	return 0;
@@ -147,13 +130,13 @@ static int steps_do(struct preparing *p, struct fault *f)
 
 int node_prepare(struct node *n, enum node_mode mode, struct fault *f)
 {
-	struct preparing p = {.node = n, .mode = mode};
+	struct preparing p = {.node = n, .mode = mode, .host = ""};
 	driver_key(&p);
 	p.goroot = node_path(n, "toolchain/%s", n->go_version);
 	p.tool = node_path(n, "tool/%s", p.key);
 	n->plan.toolchain = p.goroot; /* as long as the process */
 	n->plan.tool = p.tool;
-	int did = steps_do(&p, f);
+	int did = prepare_run(prepare_platform, mode == NODE_INIT || !driver_is_cached(&p), &p, f);
 	if (n->config.statsd_host != NULL)
 		statsd_send_steps(n->config.statsd_host, n->config.statsd_port);
 	return did;

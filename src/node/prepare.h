@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * prepare: what the steps of prepare.c share. A step looks whether it is done, makes its thing
+ * prepare: what the steps of preparing share; the tables are the platform's. A step looks whether it is done, makes its thing
  * beside the place where it belongs and renames it there. Its undo removes what was made beside:
  * after a failure. What a kill leaves is used or removed by the step's next run.
  */
@@ -15,7 +15,25 @@ struct preparing {
 	enum node_mode mode;
 	char key[33]; /* digest of the driver's source and Go's version */
 	char *goroot, *tool;
+	const char *host; /* in front of the host's own /etc: "", but in tests */
 };
+
+struct prepare_step {
+	const char *name, *fact; /* for people, and for metrics */
+	int (*up)(void *preparing, struct fault *f);
+	void (*undo)(const struct preparing *p); /* NULL: it leaves nothing */
+	const char *grows;                       /* what tells how far it is, or NULL */
+	bool proves;                             /* makes nothing: done by -i, and at first */
+};
+
+/* The steps in order, to one without a name: FreeBSD's, and those of the platform that this is
+ * built for. */
+extern const struct prepare_step prepare_freebsd[];
+extern const struct prepare_step *const prepare_platform;
+/* Does them, `prove` as proves has it. */
+int prepare_run(const struct prepare_step *steps, bool prove, struct preparing *p, struct fault *f);
+/* The directories of the state. */
+int prepare_directories(void *preparing, struct fault *f);
 
 /* In the state directory, where things are made before they are renamed into their place. */
 #define TOOLCHAIN_PART "toolchain/part"
@@ -23,7 +41,7 @@ struct preparing {
 #define CACHE_PART     "private/gocache.part"
 
 /* toolchain.c */
-int toolchain_make(void *preparing, struct fault *f);
+int toolchain_get(void *preparing, struct fault *f);
 void toolchain_undo(const struct preparing *p);
 /* Runs a `go` with a minimal environment, `more` (count of NAME=VALUE) and how modules are reached,
  * in processes that all end with us. */
@@ -33,6 +51,8 @@ int toolchain_run(const struct preparing *p, char *const *argv, const char *cons
 /* base.c */
 int base_make(void *preparing, struct fault *f);
 void base_undo(const struct preparing *p);
+/* The CA certificates of this host, or of the configuration, into a root. */
+int base_certificates(const struct node *n, const char *root, struct fault *f);
 /* The toolchain's time zones, into the roots. */
 int base_zones(const struct preparing *p, struct fault *f);
 

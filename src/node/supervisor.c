@@ -143,11 +143,19 @@ static int listeners_bind(struct node *n, struct fault *f)
 void supervisor_clean(struct node *n, unsigned first, unsigned count)
 {
 	unsigned cleared = 0;
+	unsigned used = 0;
+	for (unsigned slot = first; slot < first + count; slot++) {
+		if (n->journal.entries[slot].state == JOURNAL_FREE)
+			continue;
+		journal_kill(&n->journal, slot, n->instance);
+		used++;
+	}
+	if (used > 0 && count == n->plan.slots)
+		storage_sweep(&n->storage);
 	for (unsigned slot = first; slot < first + count; slot++) {
 		struct fault f = {0};
 		if (n->journal.entries[slot].state == JOURNAL_FREE)
 			continue;
-		journal_kill(&n->journal, slot, n->instance);
 		if (jail_backend->destroy(&n->plan, slot, &f) < 0) {
 			log_error("slot %u could not be cleared: %s", slot, f.text);
 			continue;
@@ -155,6 +163,7 @@ void supervisor_clean(struct node *n, unsigned first, unsigned count)
 		journal_free(&n->journal, slot);
 		cleared++;
 	}
+	n->storage.swept = false;
 	if (cleared > 0)
 		log_info("%u jail slots cleared", cleared);
 }

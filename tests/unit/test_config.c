@@ -129,7 +129,9 @@ static void every_field_goes_where_it_belongs(void **state)
 		"\"open\": true, \"user\": \"www\", \"state_dir\": \"/var/x\", \"go_version\": "
 		"\"1.22\", "
 		"\"log_level\": \"debug\", \"expressions\": \"off\", \"function_token\": \"f\", "
-		"\"filesystem\": {\"type\": \"directory\", \"compression\": true}, "
+		"\"filesystem\": {\"type\": \"plain\", \"compression\": true, \"quota\": "
+		"\"5GiB\"}, "
+		"\"base_sys_pkg_url\": \"https://mirror.example/14.2-RELEASE/\", "
 		"\"modules\": {\"goproxy\": \"off\", \"gosumdb\": \"sum.example key\", "
 		"\"goprivate\": \"*.corp\", "
 		"\"gonoproxy\": \"a\", \"gonosumdb\": \"b\", \"https_proxy\": "
@@ -153,7 +155,9 @@ static void every_field_goes_where_it_belongs(void **state)
 	assert_string_equal(c.go_version, "1.22.0");
 	assert_string_equal(c.function_token, "f");
 	assert_int_equal(c.expressions, CONFIG_EXPRESSIONS_OFF);
-	assert_int_equal(c.filesystem_type, CONFIG_FILESYSTEM_DIRECTORY);
+	assert_int_equal(c.filesystem_type, CONFIG_FILESYSTEM_PLAIN);
+	assert_int_equal(c.filesystem_quota, (uint64_t)5 << 30);
+	assert_string_equal(c.base_sys_pkg_url, "https://mirror.example/14.2-RELEASE/");
 	assert_string_equal(c.modules.goproxy, "off");
 	assert_string_equal(c.modules.gosumdb, "sum.example key");
 	assert_string_equal(c.modules.goprivate, "*.corp");
@@ -273,6 +277,23 @@ static void values_not_allowed_say_what_is(void **state)
 			"dataset"},
 		{"{\"filesystem\": {\"type\": \"zfs\"}}", "filesystem.type: found \"zfs\"",
 			"zfs_dataset"},
+		{"{\"filesystem\": {\"type\": \"ufs\"}}", "filesystem.type: found \"ufs\"",
+			"\"overlay\" or \"plain\""},
+		{"{\"filesystem\": {\"zfs_dataset\": \"tank/../x\"}}",
+			"filesystem.zfs_dataset: found", "dataset"},
+		{"{\"filesystem\": {\"zfs_dataset\": \"tank/sky@now\"}}",
+			"filesystem.zfs_dataset: found", "dataset"},
+		{"{\"filesystem\": {\"zfs_dataset\": \"tank/-r\"}}",
+			"filesystem.zfs_dataset: found", "dataset"},
+		{"{\"filesystem\": {\"quota\": \"much\"}}", "filesystem.quota: found \"much\"",
+			"\"64MiB\""},
+		{"{\"base_sys_pkg_url\": \"http://mirror.example/x\"}", "base_sys_pkg_url: found",
+			"https://"},
+		{"{\"base_sys_pkg_url\": \"https:///x\"}", "base_sys_pkg_url: found", "https://"},
+		{"{\"base_sys_pkg_url\": \"https://m.example/a b\"}", "base_sys_pkg_url: found",
+			"https://"},
+		{"{\"base_sys_pkg_url\": \"-o/etc/passwd\"}", "base_sys_pkg_url: found",
+			"https://"},
 		{"{\"jails\": {\"exec_timeout\": \"0s\"}}", "jails.exec_timeout: found \"0s\"",
 			"from 1ms to 24h"},
 		{"{\"jails\": {\"exec_timeout\": \"25h\"}}",

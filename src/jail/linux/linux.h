@@ -54,12 +54,16 @@ int landlock_make(bool tcp);
 /* The calling thread and what it becomes; needs no_new_privs. Async-signal-safe. */
 int landlock_enter(int ruleset);
 
+/* The base (storage/storage.h) that the root of a jail of this kind is a clone of. */
+const char *root_base(enum jail_kind kind);
 /* Makes the root of a jail of this kind from the plan and pivots into it; the caller is alone in a
  * new mount namespace of a new user namespace. On failure *step names what failed and errno says
  * why. */
-int root_enter(const struct jail_plan *plan, const struct jail_order *order, const char **step);
-/* The same in two parts, for JAIL_EXEC: what such roots have in common, in a new mount namespace;
- * what a copy of it has of its own. */
+int root_enter(const struct jail_plan *plan, unsigned slot, const struct jail_order *order,
+	const char **step);
+/* Whether the roots of this kind are copies of one, made in two parts (not where each is a clone of its
+ * own): what such roots have in common, in a new mount namespace; what a copy of it has of its own. */
+bool root_is_copied(const struct jail_plan *plan, enum jail_kind kind);
 int root_template(const struct jail_plan *plan, const char **step);
 int root_enter_copy(const struct jail_plan *plan, const char **step);
 

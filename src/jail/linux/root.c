@@ -1,13 +1,13 @@
 /*
- * A jail's root is the base directory of the state, bound read-only, with mounts on the empty
- * places that node/prepare.c left there:
+ * A jail's root is a base (storage/storage.h: a directory of the state, or its slot's clone of
+ * one), bound read-only, with mounts on the empty places that node/base.c left there:
  *
  *   /dev/{null,zero,full,random,urandom}  the host's nodes, bound
  *   /tmp                                  a tmpfs of limited size, the jail's own
  *   /etc/resolv.conf                      of a jail with an address: its pool's resolvers
  *   /go /src /cache                       build: toolchain and source read-only; the shared build
  *                                         cache below an overlay whose upper layer is thrown away
- *                                         with the jail
+ *                                         with the jail, or, without overlay, a copy of it
  *   /go /modules/N                        fetch: toolchain and module trees, read-only
  *   /usr/lib … /usr/bin/git               git: what the host's git needs, read-only (node/git.c)
  *
@@ -20,12 +20,16 @@
  * The roots of execution slots without an address differ in their /tmp alone. All else of them is mounted
  * once for a helper (template.c), and a slot's mount namespace is a copy of that: a mount and a uid
  * are left to do, and there is no old root to leave, which with a thousand jails took longer than
- * all mounts (pivot_root looks at every thread there is).
+ * all mounts (pivot_root looks at every thread there is). With a clone for each slot they differ in
+ * more, and each is made whole: in the helper's namespace, which must be the host's then, so that what
+ * zfs(8) mounts and unmounts is seen there.
  */
 
 #include "jail/linux/linux.h"
 
 #include "base/defer.h"
+#include "base/tree.h"
+#include "storage/storage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -196,11 +200,33 @@ static int cache_overlay(int cache)
 	return mount("overlay", "cache", "overlay", MS_NOSUID | MS_NODEV, options);
 }
 
+/* A copy of the jail's own, where there is no overlay: it takes as much of /tmp. */
+static int cache_copy(int cache)
+{
+	char path[64];
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", cache);
+	if (mkdir("tmp/.cache", 0700) < 0)
+		return -1;
+	struct fault f = {0};
+	if (tree_copy(path, "tmp/.cache", &f) < 0) {
+		errno = f.error != 0 ? f.error : EIO;
+		return -1;
+	}
+	return mount("tmp/.cache", "cache", NULL, MS_BIND, NULL);
+}
+
 static int cache_bind(int cache)
 {
 	char path[64];
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", cache);
 	return mount(path, "cache", NULL, MS_BIND, NULL);
+}
+
+static int cache_give(const struct jail_plan *plan, enum jail_kind kind, int cache)
+{
+	if (kind == JAIL_SEED)
+		return cache_bind(cache);
+	return plan->storage->type == STORAGE_PLAIN ? cache_copy(cache) : cache_overlay(cache);
 }
 
 static int pivot(void)
@@ -224,11 +250,22 @@ static int become_jail(void)
 		       : 0;
 }
 
-/* The base directory of this name with the devices, as working directory. */
-static int base_enter(const struct jail_plan *plan, const char *name, const char **step)
+const char *root_base(enum jail_kind kind)
+{
+	return kind == JAIL_EXEC ? "base" : kind == JAIL_EXEC_NET ? "base-net" : "base-tools";
+}
+
+bool root_is_copied(const struct jail_plan *plan, enum jail_kind kind)
+{
+	return kind == JAIL_EXEC && plan->storage->type != STORAGE_ZFS;
+}
+
+/* The root of a slot with the devices, as working directory. */
+static int base_enter(
+	const struct jail_plan *plan, unsigned slot, enum jail_kind kind, const char **step)
 {
 	char root[4100];
-	(void)snprintf(root, sizeof(root), "%s/%s", plan->state, name);
+	storage_path(plan->storage, slot, root_base(kind), root, sizeof(root));
 	*step = "private mounts";
 	if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -1;
@@ -252,7 +289,8 @@ static int base_close(const char **step)
 
 int root_template(const struct jail_plan *plan, const char **step)
 {
-	return base_enter(plan, "base", step) < 0 ? -1 : base_close(step);
+	/* which slot's does not matter: they share it */
+	return base_enter(plan, 0, JAIL_EXEC, step) < 0 ? -1 : base_close(step);
 }
 
 int root_enter_copy(const struct jail_plan *plan, const char **step)
@@ -264,11 +302,12 @@ int root_enter_copy(const struct jail_plan *plan, const char **step)
 	return chdir("/") < 0 ? -1 : tmp_mount(&plan->limits[JAIL_EXEC], MS_NOEXEC);
 }
 
-int root_enter(const struct jail_plan *plan, const struct jail_order *order, const char **step)
+int root_enter(const struct jail_plan *plan, unsigned slot, const struct jail_order *order,
+	const char **step)
 {
 	const enum jail_kind kind = order->kind;
 	int cache = -1;
-	if (base_enter(plan, kind == JAIL_EXEC_NET ? "base-net" : "base-tools", step) < 0)
+	if (base_enter(plan, slot, kind, step) < 0)
 		return -1;
 	if ((kind == JAIL_BUILD || kind == JAIL_SEED) &&
 		build_binds(plan, kind, order->source, &cache, step) < 0)
@@ -287,7 +326,7 @@ int root_enter(const struct jail_plan *plan, const struct jail_order *order, con
 	if (tmp_mount(&plan->limits[kind], jail_runs_call(kind) ? MS_NOEXEC : 0) < 0)
 		return -1;
 	*step = "build cache";
-	if (cache >= 0 && (kind == JAIL_SEED ? cache_bind(cache) : cache_overlay(cache)) < 0)
+	if (cache >= 0 && cache_give(plan, kind, cache) < 0)
 		return -1;
 	return base_close(step);
 }

@@ -13,7 +13,9 @@
 #include "base/defer.h"
 #include "base/fdpass.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "jail/steps.h"
+#include "storage/storage.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -112,8 +114,9 @@ static int maker_run(void *making)
 	(void)close(m->talk);
 	if (read(m->inside, &go, 1) != 1)
 		_exit(1);
-	int entered = m->kind == JAIL_EXEC ? root_enter_copy(m->plan, &step)
-					   : root_enter(m->plan, m->order, &step);
+	int entered = root_is_copied(m->plan, m->kind)
+			      ? root_enter_copy(m->plan, &step)
+			      : root_enter(m->plan, m->slot, m->order, &step);
 	int count = entered < 0 ? -1 : own_open(m, own, &step);
 	if (count < 0)
 		word.error = errno;
@@ -129,7 +132,7 @@ static pid_t maker_clone(struct making *m, struct fault *f)
 {
 	static char stack[64 << 10] __attribute__((aligned(16)));
 	const int spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC;
-	const bool copies = m->kind == JAIL_EXEC;
+	const bool copies = root_is_copied(m->plan, m->kind);
 	if (copies && template_enter(m->plan, f) < 0)
 		return -1;
 	pid_t pid = clone(
@@ -256,6 +259,29 @@ static void parts_down(void *thing)
 	}
 }
 
+/* Before there is a mount namespace for it to be seen in. */
+static int clone_up(void *thing, struct fault *f)
+{
+	struct making *m = thing;
+	return storage_clone(m->plan->storage, m->slot, root_base(m->kind), 0, f);
+}
+
+static void clone_remove(const struct jail_plan *plan, unsigned slot)
+{
+	struct fault f = {0};
+	if (storage_unclone(plan->storage, slot, &f) < 0)
+		log_warn("the clone of slot %u stays until the slot is used again: %s", slot,
+			f.text);
+}
+
+static void clone_down(void *thing)
+{
+	struct making *m = thing;
+	spaces_down(m); /* these have it mounted */
+	parts_down(m);
+	clone_remove(m->plan, m->slot);
+}
+
 static int nothing_up(void *thing, struct fault *f)
 {
 	(void)thing;
@@ -267,6 +293,7 @@ static int nothing_up(void *thing, struct fault *f)
 static const struct step slot_steps[] = {
 	{"descriptors", nothing_up, parts_down},
 	{"cgroup", groups_up, groups_down},
+	{"clone", clone_up, clone_down},
 	{"namespaces", spaces_up, NULL},
 	{"link", link_up, NULL}, /* it goes with the net namespace */
 	{"root", root_up, NULL},
@@ -290,6 +317,6 @@ int slot_create(const struct jail_plan *plan, unsigned slot, const struct jail_o
 
 int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f)
 {
-	(void)plan;
+	clone_remove(plan, slot);
 	return linux_cgroups.version == 0 ? 0 : cgroup_unmake(&linux_cgroups, slot, f);
 }

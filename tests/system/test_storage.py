@@ -1,0 +1,241 @@
+"""filesystem.type: jails' roots as ZFS clones, on a pool of a file's where this host has ZFS and always on a zfs(8) of directories
+(tests/unit/fake); and builds without overlay."""
+
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+import sky
+
+FAKE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "unit/fake")
+
+
+class Recorded:
+    """Datasets that are directories."""
+
+    def __init__(self):
+        self.fakes = os.path.join(sky.work, "fake-zfs")
+        os.makedirs(os.path.join(self.fakes, "pool/tank/sky/.ds"))
+        open(os.path.join(self.fakes, "pool/tank/sky/.ds/order"), "w", encoding="utf-8").close()
+        os.symlink(FAKE, os.path.join(self.fakes, "bin"))
+        self.dataset = "tank/sky"
+        self.path = os.path.join(self.fakes, "bin") + ":" + os.environ["PATH"]
+
+    def close(self):
+        shutil.rmtree(self.fakes)
+
+    def command(self, *words):
+        return subprocess.run(["zfs", *words], env={**os.environ, "PATH": self.path}, capture_output=True, text=True, check=False)
+
+    def names(self, kind="filesystem"):
+        found = []
+        top = os.path.join(self.fakes, "pool")
+        for root, directories, _ in os.walk(top):
+            if ".ds" in directories:
+                directories.remove(".ds")
+                name = os.path.relpath(root, top)
+                found += [name] if kind == "filesystem" else [name + "@" + one for one in sky._read(root + "/.ds/order").split()]
+        return sorted(found)
+
+    def origin(self, name):
+        return sky._read(os.path.join(self.fakes, "pool", name, ".ds/origin")).strip()
+
+
+class Real:
+    """A pool on a file, by the kernel's ZFS, or by zfs-fuse where that is what is installed."""
+
+    def __init__(self):
+        self.daemon = None
+        self.path = os.environ["PATH"] + ":/sbin:/usr/sbin"
+        if not shutil.which("zpool", path=self.path):
+            raise sky.Skip("no ZFS here (zfsutils-linux, or zfs-fuse): clones were tried with a zfs of directories only")
+        if self.run("zpool", "list").returncode != 0:
+            self.start_daemon()
+        self.pool = "skytest%d" % os.getpid()
+        self.file = os.path.join(sky.work, self.pool)
+        with open(self.file, "wb") as file:
+            file.truncate(200 << 20)
+        made = self.run("zpool", "create", "-m", "none", self.pool, self.file)
+        if made.returncode != 0:
+            self.close()
+            raise sky.Skip("no ZFS pool can be made here: " + made.stderr.strip())
+        self.dataset = self.pool + "/sky"
+        self.command("create", self.dataset)
+
+    def start_daemon(self):
+        program = shutil.which("zfs-fuse", path=self.path)
+        if not program or os.path.exists("/dev/zfs") or not os.path.exists("/dev/fuse"):
+            raise sky.Skip("ZFS is installed, but does not run here (modprobe zfs)")
+        self.daemon = subprocess.Popen([program, "--no-daemon", "--no-kstat-mount"], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        sky.until(lambda: self.run("zpool", "list").returncode == 0, what="zfs-fuse")
+
+    def run(self, *words):
+        return subprocess.run(words, env={**os.environ, "PATH": self.path, "LC_ALL": "C"}, capture_output=True, text=True, check=False)
+
+    def close(self):
+        if os.path.exists(self.file):
+            sky.until(lambda: self.run("zpool", "destroy", "-f", self.pool).returncode == 0 or self.run("zpool", "list", self.pool).returncode,
+                      what="the end of the pool")
+            os.unlink(self.file)
+        if self.daemon:
+            self.daemon.terminate()
+            self.daemon.wait()
+
+    def command(self, *words):
+        return self.run("zfs", *words)
+
+    def names(self, kind="filesystem"):
+        return self.command("list", "-H", "-o", "name", "-r", "-t", kind, self.dataset).stdout.split()
+
+    def origin(self, name):
+        return self.command("get", "-H", "-o", "value", "origin", name).stdout.strip()
+
+
+class Clones:
+    """What both are asked."""
+
+    provider = None
+
+    @classmethod
+    def setUpClass(cls):
+        if sky.user:
+            raise unittest.SkipTest("only root clones datasets")
+        try:
+            cls.zfs = cls.provider()
+        except sky.Skip as skip:
+            raise unittest.SkipTest(str(skip)) from None
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.zfs.close()
+
+    def sky(self, name="zfs", **config):
+        filesystem = {"type": "zfs", "zfs_dataset": self.zfs.dataset, **config.pop("filesystem", {})}
+        own = sky.Sky(name, environment={**os.environ, "PATH": self.zfs.path}, filesystem=filesystem, **config)
+        self.addCleanup(self.gone, own)
+        self.addCleanup(own.close)
+        return own
+
+    def gone(self, own):
+        if os.path.exists(own.state):
+            own.run("destroy", "--yes")
+
+    def slots(self, own):
+        return [name for name in self.zfs.names() if name.startswith("%s/%s/slots/" % (self.zfs.dataset, own.instance))]
+
+    def test_roots_are_clones(self):
+        own = self.sky().start()
+        root = "%s/%s" % (self.zfs.dataset, own.instance)
+        told = own.call("strings", "ToUpper(`a`)")
+        self.assertEqual(told.data, b"A", told)
+        self.assertIn(b"read-only file system", own.call("os", "Mkdir(`/x`, 0755)").data)
+        told = own.call("strings", "NewReplacer(`a`, `b`).Replace(`cab`)")  # which is compiled
+        self.assertEqual(told.data, b"cbb", told)
+        clones = sky.until(lambda: self.slots(own), what="clones made ahead of demand")
+        origins = {self.zfs.origin(name).partition("@")[0] for name in clones} - {""}
+        self.assertLessEqual(origins, {root + "/base", root + "/base-tools"})
+        self.assertIn(root + "/base", origins)
+        self.assertEqual(own.stop(), 0)
+        self.assertEqual(self.slots(own), [])
+        self.assertEqual([name for name in self.zfs.names() if name.startswith(root)],
+                         [root, root + "/base", root + "/base-net", root + "/base-tools", root + "/slots"])
+
+    def test_what_a_kill_leaves(self):
+        own = self.sky().start()
+        self.assertEqual(own.call("strings", "ToUpper(`a`)").status, 200)
+        sky.until(lambda: self.slots(own), what="clones")
+        own.process.send_signal(signal.SIGKILL)
+        own.process.wait()
+        sky.until(lambda: not own.processes(), what="the end of its processes")
+        left = self.slots(own)
+        self.assertNotEqual(left, [])
+        own.start()
+        self.assertEqual(own.call("strings", "ToUpper(`b`)").data, b"B")
+        self.assertEqual(own.stop(), 0)
+        self.assertEqual(self.slots(own), [])
+
+    def test_destroy_takes_ours_and_nothing_else(self):
+        own = self.sky("doomed")
+        self.assertEqual(own.run("-i").returncode, 0)
+        root = "%s/%s" % (self.zfs.dataset, own.instance)
+        for name in (root + "0", self.zfs.dataset + "/letters"):
+            self.assertEqual(self.zfs.command("create", "-o", "mountpoint=%s/%s" % (sky.work, os.path.basename(name)), name).returncode, 0)
+            self.addCleanup(self.zfs.command, "destroy", "-r", name)
+            self.assertEqual(self.zfs.command("snapshot", name + "@kept").returncode, 0)
+        done = own.run("destroy", "--yes")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse(os.path.exists(own.state))
+        self.assertEqual([name for name in self.zfs.names() if name == root or name.startswith(root + "/")], [])
+        for name in (root + "0", self.zfs.dataset + "/letters"):
+            self.assertIn(name, self.zfs.names())
+            self.assertIn(name + "@kept", self.zfs.names("snapshot"))
+
+    def test_others_datasets(self):
+        own = self.sky()
+        root = "%s/%s" % (self.zfs.dataset, own.instance)
+        self.assertEqual(self.zfs.command("create", "-o", "mountpoint=%s/others" % sky.work, root).returncode, 0)
+        self.addCleanup(self.zfs.command, "destroy", "-r", root)
+        for arguments in (("-i",), (), ("destroy", "--yes")):
+            done = own.run(*arguments)
+            self.assertIn("%s is there already and was not made for state_dir %s" % (root, own.state), done.stderr.decode())
+            self.assertNotEqual(done.returncode, 0)
+        self.assertIn(root, self.zfs.names())
+        self.assertTrue(os.path.exists(own.state))
+
+    def test_a_dataset_that_is_not_there(self):
+        own = self.sky(filesystem={"zfs_dataset": self.zfs.dataset + "/nosuch"})
+        for arguments in (("-i",), ()):
+            done = own.run(*arguments)
+            self.assertEqual(done.returncode, sky.EXIT_CONFIGURATION, done.stderr)
+            self.assertIn("filesystem.zfs_dataset: %s/nosuch is not there: make it (zfs create" % self.zfs.dataset, done.stderr.decode())
+        self.assertIn("%s/nosuch is not there" % self.zfs.dataset, own.run("doctor").stdout.decode())
+
+    def test_prepared_twice(self):
+        own = self.sky()
+        self.assertEqual(own.run("-i").returncode, 0)
+        before = self.zfs.names("snapshot")
+        done = own.run("-i")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.zfs.names("snapshot"), before)
+        self.assertIn("storage      zfs: %s/%s at " % (self.zfs.dataset, own.instance), own.run("doctor").stdout.decode())
+
+
+class OnDirectories(Clones, unittest.TestCase):
+    provider = Recorded
+
+    def test_an_ordinary_user(self):
+        own = self.sky()
+        own.write_config()
+        os.chown(own.state, 65534, 65534)
+        done = own.run("-i", user=65534, group=65534, extra_groups=[])
+        self.assertEqual(done.returncode, sky.EXIT_CONFIGURATION, done.stderr)
+        self.assertIn("filesystem.type: only root can clone ZFS datasets", done.stderr.decode())
+        os.chown(own.state, 0, 0)
+
+
+class OnZfs(Clones, unittest.TestCase):
+    provider = Real
+
+    def test_a_pool_without_room(self):
+        """As far as the quota goes: what was begun is undone, and with room it goes on."""
+        own = self.sky(filesystem={"quota": "300KiB"})
+        root = "%s/%s" % (self.zfs.dataset, own.instance)
+        done = own.run("-i")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr.decode(), "prepare base root: .*(quota|room)")
+        self.assertEqual(self.zfs.names("snapshot"), [])
+        own.config["filesystem"].pop("quota")
+        done = own.run("-i")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(root + "/base", self.zfs.names())
+
+
+class Plain(unittest.TestCase):
+    def test_builds_without_overlay(self):
+        with sky.Sky("plain", filesystem={"type": "plain"}) as own:
+            told = own.call("strings", "NewReplacer(`a`, `b`).Replace(`cab`)")
+            self.assertEqual(told.data, b"cbb", told)
+            self.assertIn("storage      plain", own.run("doctor").stdout.decode())
