@@ -89,7 +89,7 @@ def disk(command, more):
         os.makedirs(os.path.join(tree, "build", "test"))
         links = [os.path.join(TOP, name) for name in os.listdir(TOP) if name not in (".git", "build")]
         subprocess.run(["cp", "-al", *links, tree], check=True)
-        subprocess.run(["cp", "-al", *(os.path.join(TOP, "build", name) for name in ("sky-island", "meson")), os.path.join(tree, "build")],
+        subprocess.run(["cp", "-al", *(os.path.join(TOP, "build", name) for name in ("sky-island", "meson", "test.json")), os.path.join(tree, "build")],
                        check=True)
         subprocess.run(["cp", "-al", os.path.join(TOP, "build/test/state"), os.path.join(tree, "build/test")], check=True)
         for name, source in more.items():
