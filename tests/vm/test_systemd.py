@@ -7,9 +7,11 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import unittest
 
 import sky
+import users
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 UNIT = "sky-island.service"
@@ -109,8 +111,20 @@ class Service(unittest.TestCase):
             "memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.weight")}
         self.assertEqual(found, {"memory.max": str(128 << 20), "memory.swap.max": "0", "memory.oom.group": "0", "pids.max": "64",
                                  "cpu.weight": "100"})
-        builds = {sky._read(path).strip() for path in glob.glob(GROUP + "/*/slot*/memory.oom.group")}
-        self.assertEqual(builds, {"0", "1"}, "slots of calls; of builds, which end as a whole")
+
+    def test_3_limits_of_a_build(self):
+        """It ends as a whole, and calls go first."""
+        host, got = Host(), []
+        caller = threading.Thread(target=lambda: got.append(host.call("strings", 'NewReplacer("a", "b").Replace("a")')))
+        caller.start()
+
+        def building():
+            slots = [os.path.dirname(path) for path in glob.glob(GROUP + "/*/slot*/memory.oom.group") if sky._read(path).strip() == "1"]
+            return slots and [sky._read(slots[0] + "/cpu.weight").strip(), sky._read(slots[0] + "/cgroup.procs") != ""]
+
+        sky.until(lambda: building() == ["50", True], what="a build's group with its processes in it")
+        caller.join()
+        self.assertEqual((got[0].status, got[0].json.get("data")), (200, "b"), got[0])
 
     def test_4_reload(self):
         systemctl("reload", UNIT)
@@ -160,6 +174,38 @@ class Service(unittest.TestCase):
         self.assertTrue(Host().upper())
         systemctl("stop", "sky-island.socket", UNIT)
         self.assertEqual(self.left(), {"groups": [], "mounts": [], "processes": []})
+
+
+class Delegated(unittest.TestCase):
+    """A group that was given to an ordinary user, as `systemd-run --user -p Delegate=yes` gives one."""
+
+    GROUP = "/sys/fs/cgroup/tests-delegated"
+
+    def test_an_ordinary_user_has_control_groups(self):
+        if sky.SLOW == 1:
+            self.skipTest("only in a machine made for it (./dev test vm)")
+        users.become(apart=False)
+        self.addCleanup(users.leave)
+        with open("/sys/fs/cgroup/cgroup.subtree_control", "w", encoding="utf-8") as file:
+            file.write("+memory +pids +cpu")
+        os.mkdir(self.GROUP)
+        self.addCleanup(os.rmdir, self.GROUP)  # which fails where something is left in it
+        for name in ("", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
+            os.chown(os.path.join(self.GROUP, name), users.UID, users.UID)
+        own = sky.Sky("delegated", modules="off")
+        self.addCleanup(own.close)
+        usual = own.command
+        own.command = lambda *words: ["sh", "-c", 'echo $$ >"$0/cgroup.procs"; exec "$@"', self.GROUP, *usual(*words)]
+        own.start()
+        answer = own.call("strings", 'Repeat("a", 400<<20)')
+        self.assertEqual((answer.status, answer.code), (422, "out_of_memory"), answer)
+        self.assertEqual(own.call("strings", 'ToUpper("a")').json["data"], "A")
+        self.assertEqual(own.cgroups(), [os.path.join(self.GROUP, own.instance)])
+        limits = {sky._read(path).strip() for path in glob.glob(own.cgroups()[0] + "/slot*/memory.max")}
+        self.assertIn(str(128 << 20), limits)
+        self.assertNotIn("no control groups", own.log())
+        self.assertEqual(own.stop(), 0, own.log())
+        self.assertEqual(os.listdir(self.GROUP) and own.cgroups(), [])
 
 
 if __name__ == "__main__":
