@@ -122,7 +122,7 @@ def run(command, seconds, more=None):
     status = None
     path = image()
     second = disk(command, more or {})
-    process = subprocess.Popen(["nice", *machine(path, second)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, errors="replace")
+    process = subprocess.Popen(machine(path, second), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, errors="replace")
     timer = threading.Timer(seconds, process.kill)
     timer.start()
     try:
