@@ -130,6 +130,19 @@ class Service(unittest.TestCase):
         systemctl("reload", UNIT)
         self.assertTrue(Host().upper())
 
+    def test_4_the_services_own_memory(self):
+        """Waiting jails make way where the unit has little left, whatever the host has."""
+        host = Host()
+        self.assertTrue(host.upper())
+        sky.until(host.jails, what="a waiting jail")
+        self.addCleanup(systemctl, "set-property", "--runtime", UNIT, "MemoryHigh=infinity")
+        systemctl("set-property", "--runtime", UNIT, "MemoryHigh=128M")
+        sky.until(lambda: not host.jails(), what="the end of the jail that waits")
+        self.assertIn("jails.memory_reserve is", tool("journalctl", "--no-pager", "-u", UNIT))
+        self.assertTrue(host.upper(), "calls go on")
+        systemctl("set-property", "--runtime", UNIT, "MemoryHigh=infinity")
+        sky.until(lambda: host.upper() and host.jails(), what="a jail that waits again")
+
     def test_5_the_server_is_killed(self):
         host = Host()
         server, main = host.server(), shown("MainPID")
@@ -154,26 +167,28 @@ class Service(unittest.TestCase):
         self.assertIn("watchdog", tool("journalctl", "--no-pager", "-u", UNIT).lower())
         self.assertTrue(Host().upper())
 
-    def left(self):
-        """What there still is of it; the process of its name is in no group any more."""
-        return {"groups": glob.glob("/sys/fs/cgroup/**/sky-*", recursive=True),
-                "mounts": [line for line in sky._read("/proc/self/mountinfo").splitlines() if "/run/sky" in line],
-                "processes": sky.describe([pid for pid in sky.pids() if sky.status(pid).get("Name", "").startswith("sky-")])}
+    def is_gone(self, host):
+        """No group, mount or process of its own is left; another Sky Island may run beside."""
+        self.assertEqual((shown("ActiveState"), shown("Result")), ("inactive", "success"))
+        self.assertFalse(os.path.exists(GROUP))
+        self.assertEqual(host.cgroups(), [])
+        self.assertEqual(host.mounts(), [])
+        self.assertEqual([pid for pid in sky.pids() if re.search("%s|%s" % (UNIT, host.instance), sky._read("/proc/%d/cgroup" % pid))], [])
 
     def test_8_stop(self):
+        host = Host()
         systemctl("stop", UNIT)
-        self.assertEqual((shown("ActiveState"), shown("Result")), ("inactive", "success"))
-        self.assertEqual(self.left(), {"groups": [], "mounts": [], "processes": []})
-        self.assertFalse(os.path.exists(GROUP))
+        self.is_gone(host)
 
     def test_9_by_its_socket(self):
         systemctl("start", "sky-island.socket")
         self.assertEqual(shown("ActiveState"), "inactive")
         first = Host().send("GET", "/healthcheck")  # waits while the service starts
         self.assertEqual((first.status, shown("ActiveState")), (200, "active"))
-        self.assertTrue(Host().upper())
+        host = Host()
+        self.assertTrue(host.upper())
         systemctl("stop", "sky-island.socket", UNIT)
-        self.assertEqual(self.left(), {"groups": [], "mounts": [], "processes": []})
+        self.is_gone(host)
 
 
 class Delegated(unittest.TestCase):
