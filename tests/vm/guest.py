@@ -12,6 +12,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -119,6 +120,7 @@ def run(command, seconds, more=None):
     if shutil.which("qemu-system-x86_64") is None:
         raise NotHere("there is no qemu-system-x86_64")
     os.makedirs(BUILD, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as ^C: the machine ends with us
     status = None
     path = image()
     second = disk(command, more or {})
