@@ -21,7 +21,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(TOP, "build", "test")
 GO = os.path.join(TOP, "build", "go")
 USUAL = ["unit", "driver", "http", "system"]
-NOT_YET = ["vm", "freebsd", "browser"]
+NOT_YET = ["freebsd", "browser"]
 NOT_HERE = 77  # the status of a suite that cannot be run on this machine
 
 
@@ -252,6 +252,15 @@ class Parts:
         return Suite(name, [sys.executable, path, "--binary", self.binary, "--state", self.state, *options], read_closing, 900,
                      env={**os.environ, "TMPDIR": temporary, "ASAN_OPTIONS": "detect_leaks=0"})
 
+    def vm(self, *options):
+        """The system's suite, with cgroup v2 and systemd; an emulated machine takes an hour for it."""
+        self.prepare()
+        return Suite("vm", [sys.executable, os.path.join(TOP, "tests/vm/run.py"), *options], read_closing, 9000)
+
+    def vm_quick(self):
+        """Of that what is different there from other hosts."""
+        return self.vm("--quick")
+
     def soak(self):
         """A million calls, unless SKY_SOAK_CALLS says how many; given up where they are fewer than 50 a second."""
         self.prepare()
@@ -273,12 +282,12 @@ class Parts:
         beside = [name for name in names if name == "driver" and not self.sanitized]  # sanitizers are of C only
         running, tally = [], Tally()
         try:
-            running += [getattr(self, name)() for name in beside]
+            running += [getattr(self, name.replace("-", "_"))() for name in beside]
             for name in names:
                 if name in NOT_YET:
                     tally.add(self.missing(name))
                 elif name != "driver":
-                    running.insert(0, getattr(self, name)())
+                    running.insert(0, getattr(self, name.replace("-", "_"))())
                     tally.add(running[0].finish())
                     del running[0]
             while running:
@@ -291,7 +300,7 @@ class Parts:
 
 
 def main():
-    known = [*USUAL, "user", "fuzz", "soak", *NOT_YET]
+    known = [*USUAL, "user", "vm", "vm-quick", "fuzz", "soak", *NOT_YET]
     parser = argparse.ArgumentParser(usage="run.py --build DIRECTORY [PART…]", epilog="parts: all " + " ".join(known))
     parser.add_argument("--build", required=True)
     parser.add_argument("parts", nargs="*", metavar="PART")

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "node/activation.h"
 #include "node/node.h"
 
 #include <signal.h>
@@ -35,15 +36,25 @@ static int prepare(struct node *n, const struct cli *cli, enum node_mode mode)
 int cli_serve(const struct cli *cli)
 {
 	struct node n;
+	struct fault f = {0};
+	int listener;
 	sigset_t hangup;
+	/* First of all: nobody else may have its descriptor, or the words that tell of it. */
+	if (activation_take(&listener, &f) < 0)
+		return cli_fail(NULL, &f);
 	/* While it prepares, SIGHUP waits for the supervisor, which hears it. */
 	(void)sigemptyset(&hangup);
 	(void)sigaddset(&hangup, SIGHUP);
 	(void)sigprocmask(SIG_BLOCK, &hangup, NULL);
 	int failed = prepare(&n, cli, NODE_SERVE);
-	if (failed == 0)
-		failed = supervisor_run(&n, -1);
-	return failed;
+	if (failed != 0)
+		return failed;
+	if (listener >= 0) {
+		if (activation_check(listener, &n.config, n.address, sizeof(n.address), &f) < 0)
+			return cli_fail(NULL, &f);
+		n.listener = listener;
+	}
+	return supervisor_run(&n, -1);
 }
 
 int cli_init(const struct cli *cli)

@@ -67,6 +67,7 @@ struct jail_limits {
 	uint64_t pids;        /* processes and threads, the stub included */
 	uint64_t tmp;         /* bytes of the tmpfs at /tmp */
 	uint64_t cpu_percent; /* of one cpu; 0: no limit */
+	bool together;        /* of several processes, which all end where one finds no memory */
 };
 
 struct jail_plan {

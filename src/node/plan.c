@@ -203,8 +203,8 @@ int node_plan(struct node *n, struct fault *f)
 	n->plan.limits[JAIL_EXEC] = limits_of(&n->config.exec);
 	n->plan.limits[JAIL_EXEC_NET] = limits_of(&n->config.exec);
 	n->plan.limits[JAIL_BUILD] = limits_of(&n->config.build);
-	n->plan.limits[JAIL_FETCH] = limits_of(&n->config.build);
-	n->plan.limits[JAIL_GIT] = limits_of(&n->config.build);
+	n->plan.limits[JAIL_BUILD].together = true;
+	n->plan.limits[JAIL_FETCH] = n->plan.limits[JAIL_GIT] = n->plan.limits[JAIL_BUILD];
 	n->plan.file_trees = (const char *const *)n->modules.trees;
 	defer_free char *journal = node_path(n, "run/journal");
 	return journal_open(&n->journal, journal, n->plan.slots, f);

@@ -68,8 +68,8 @@ int node_seed(struct node *n, struct fault *f)
 {
 	struct jail_parts parts;
 	const struct config_limits *c = &n->config.build;
-	n->plan.limits[JAIL_SEED] =
-		(struct jail_limits){.memory = c->memory, .pids = c->pids, .tmp = c->tmp};
+	n->plan.limits[JAIL_SEED] = (struct jail_limits){
+		.memory = c->memory, .pids = c->pids, .tmp = c->tmp, .together = true};
 	n->plan.environment[JAIL_SEED] = seed_environment;
 	struct jail_end *end =
 		mmap(NULL, sizeof(*end), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

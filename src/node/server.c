@@ -9,6 +9,7 @@
 #include "base/fdpass.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "metrics/metrics.h"
 #include "net/egress.h"
 
@@ -130,10 +131,12 @@ static void tools_open(struct server *s)
 	s->tools = tools_create(&s->loop, s->jailers, &limits);
 }
 
-/* What the configuration says, or that part of the host's. */
+/* What the configuration says, or that part of what there is for us. */
 static uint64_t memory_of(size_t configured, unsigned part)
 {
-	return configured > 0 ? configured : uv_get_total_memory() / part;
+	struct memory memory;
+	memory_find(&memory, "/proc", "/sys/fs/cgroup");
+	return configured > 0 ? configured : memory_total(&memory) / part;
 }
 
 static void pool_open(struct server *s)

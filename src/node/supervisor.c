@@ -118,9 +118,11 @@ static int listeners_bind(struct node *n, struct fault *f)
 	n->local = unix_listen(local, 0600, f);
 	if (n->local < 0)
 		return -1;
-	if (strcmp(n->config.listen, "none") == 0)
+	if (n->listener >= 0) {
+		log_info("systemd's socket is served"); /* activation.c */
+	} else if (strcmp(n->config.listen, "none") == 0) {
 		return 0;
-	if (strncmp(n->config.listen, "unix:", 5) == 0) {
+	} else if (strncmp(n->config.listen, "unix:", 5) == 0) {
 		n->listener = unix_listen(n->config.listen + 5, 0660, f);
 		(void)snprintf(n->address, sizeof(n->address), "%.150s", n->config.listen);
 	} else {
@@ -293,7 +295,7 @@ static void stop(struct supervisor *s)
 		log_warn("told to stop again: running calls are ended");
 	else
 		log_info("stopping: running calls may end");
-	notify_send(&s->node->notify, "STOPPING=1");
+	notify_send(&s->node->notify, "STOPPING=1\nSTATUS=Running calls may end");
 	if (s->server > 0)
 		(void)kill(s->server, s->stopping ? SIGKILL : SIGTERM);
 	s->stopping = true;

@@ -4,6 +4,7 @@
  * turn), starts.c (jails that are started), spares.c (jails that wait for calls) and reuse.c (jails
  * that serve several) share. */
 
+#include "base/memory.h"
 #include "pool/run.h"
 
 enum { STARTS_MAX = 64 };
@@ -23,7 +24,8 @@ struct pool {
 	struct pool_run *oldest, *newest; /* all that wait, by age */
 	unsigned waiting, spares;         /* how many wait; and with those that will */
 	uint64_t waiting_bytes;
-	bool scarce;                  /* the host's memory, when last looked at */
+	struct memory memory;         /* what there is of it */
+	bool scarce;                  /* of it, when last looked at */
 	struct pool_program *wanting; /* programs whose turn it is not yet to start one */
 	uv_timer_t idle, soon;
 	/* reuse.c */

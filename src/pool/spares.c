@@ -193,12 +193,15 @@ void spares_serve(struct pool *pool)
 	}
 }
 
-/* Where the host is short of memory, what only waits goes first, until there is enough. A jail is
- * counted with what its program used at most, or a page where that is not known yet. */
+/* Where the host, or the service that we are, is short of memory, what only waits goes first, until
+ * there is enough. A jail is counted with what its program used at most, or a page where that is
+ * not known yet. Where programs wait for memory already, twice as much is to be left free: one
+ * function that thrashes within its own limit is no reason by itself. */
 static void memory_check(struct pool *pool)
 {
-	const uint64_t available = uv_get_free_memory(); /* MemAvailable of proc(5) */
-	const uint64_t reserve = pool->limits.reserve_bytes;
+	const uint64_t available = memory_available(&pool->memory);
+	const bool pressed = memory_is_pressed(&pool->memory);
+	const uint64_t reserve = pool->limits.reserve_bytes << (pressed ? 1 : 0);
 	const bool scarce = available < reserve;
 	const unsigned before = pool->waiting;
 	for (uint64_t freed = 0; pool->oldest != NULL && available + freed < reserve;) {
@@ -206,9 +209,11 @@ static void memory_check(struct pool *pool)
 		spares_end(pool, pool->oldest);
 	}
 	if (scarce && !pool->scarce)
-		log_warn("the host has %llu MiB of memory to give, jails.memory_reserve is %llu: "
+		log_warn("there are %llu MiB of memory to give, jails.memory_reserve is %llu%s: "
 			 "%u of %u waiting jails end, and none is kept until there is more",
-			(unsigned long long)(available >> 20), (unsigned long long)(reserve >> 20),
+			(unsigned long long)(available >> 20),
+			(unsigned long long)(pool->limits.reserve_bytes >> 20),
+			pressed ? ", doubled while programs wait for memory" : "",
 			before - pool->waiting, before);
 	pool->scarce = scarce;
 }
@@ -238,6 +243,7 @@ static void idle_check(uv_timer_t *timer)
 
 void spares_open(struct pool *pool)
 {
+	memory_find(&pool->memory, "/proc", "/sys/fs/cgroup");
 	(void)uv_timer_init(pool->loop, &pool->idle);
 	pool->idle.data = pool;
 	(void)uv_timer_start(&pool->idle, idle_check, IDLE_CHECK_MS, IDLE_CHECK_MS);

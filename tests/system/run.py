@@ -24,6 +24,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+GUEST = os.path.join(os.path.dirname(HERE), "vm")
 
 import sky  # noqa: E402
 import users  # noqa: E402
@@ -129,6 +130,7 @@ def main():
     options.add_argument("--keep", action="store_true", help="keep the tests' directory")
     options.add_argument("--jobs", type=int, default=3, metavar="N", help="so many modules of tests side by side (3)")
     options.add_argument("--user", action="store_true", help="those that run others again as an ordinary user, and only those")
+    options.add_argument("--guest", action="store_true", help="those of an ordinary user too, and those that take the machine for theirs")
     options.add_argument("--slowest", type=int, default=0, metavar="N", help="name the N slowest tests")
     options.add_argument("patterns", nargs="*")
     given = options.parse_args()
@@ -150,8 +152,11 @@ def main():
     try:
         prepare(given.state)
         names = [name[:-3] for name in os.listdir(HERE) if name.startswith("test_") and name.endswith(".py")]
-        names = [name for name in names if (name == "test_user") == given.user]
+        names = [name for name in names if given.guest or (name == "test_user") == given.user]
         names.sort(key=lambda name: -os.path.getsize(os.path.join(HERE, name + ".py")))  # what takes longest first
+        if given.guest:
+            sys.path.insert(0, GUEST)
+            names[:0] = sorted(name[:-3] for name in os.listdir(GUEST) if name.startswith("test_") and name.endswith(".py"))
         with concurrent.futures.ProcessPoolExecutor(given.jobs, multiprocessing.get_context("fork")) as pool:
             try:
                 for done in [pool.submit(run_module, name, given.patterns) for name in names]:

@@ -16,6 +16,10 @@ import time
 
 EXIT_USE, EXIT_UNAVAILABLE, EXIT_CONFIGURATION = 64, 69, 78
 CGROUPS = "/sys/fs/cgroup"
+# How many times slower than usual this machine is, as one that is emulated. Tests do not know of it: what they wait for and
+# the time limits they configure last so much longer, and what they measure is told as on the usual machine.
+SLOW = float(os.environ.get("SKY_SLOW", "1"))
+LIMITS = {"queue_timeout": "1s", "exec_timeout": "5s", "init_timeout": "5s", "build_timeout": "120s", "fetch_timeout": "120s"}
 WAIT = 10  # seconds until a test that waits for an event gives up
 
 binary = None  # the program under test
@@ -32,7 +36,7 @@ class Skip(Exception):
 
 def until(condition, seconds=WAIT, what="the condition"):
     """Waits until condition() is true and returns it."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOW
     while True:
         value = condition()
         if value:
@@ -99,7 +103,7 @@ def descriptors(pid):
 
 class Answer:
     def __init__(self, status, headers, body, seconds):
-        self.status, self.headers, self.body, self.seconds = status, headers, body, seconds
+        self.status, self.headers, self.body, self.seconds = status, headers, body, seconds / SLOW
 
     @property
     def json(self):
@@ -124,10 +128,23 @@ class Answer:
     def timing(self, stage):
         """Milliseconds, of Server-Timing."""
         found = re.search(r"(?:^|, )%s;dur=([0-9.]+)" % stage, self.headers.get("server-timing", ""))
-        return float(found.group(1)) if found else None
+        return float(found.group(1)) / SLOW if found else None
 
     def __str__(self):
         return "%d %s" % (self.status, self.body[:2000].decode("utf-8", "replace"))
+
+
+def slowed(config):
+    """The configuration with all time limits of jails stretched; what is no duration stays."""
+    jails = config.get("jails", {})
+    if SLOW == 1 or not isinstance(jails, dict):
+        return config
+    jails = {**LIMITS, **jails}
+    for name in LIMITS:
+        found = re.fullmatch(r"(\d+)(ms|s)", str(jails[name]))
+        if found:
+            jails[name] = "%d%s" % (int(found.group(1)) * SLOW, found.group(2))
+    return {**config, "jails": jails}
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -176,6 +193,7 @@ class Sky:
         self.environment = user.environment(environment) if user else environment
         self.process = None
         self.started = []  # all that were
+        self.descriptors = ()  # that it is given
         digest = hashlib.blake2b(self.state.encode(), digest_size=16).hexdigest()
         self.instance = "sky-" + digest[:8]  # what kernel objects are named for
         self.group = self.instance  # its control group's name
@@ -190,7 +208,7 @@ class Sky:
 
     def write_config(self):
         with open(self.config_path, "w", encoding="utf-8") as file:
-            json.dump(self.config, file)
+            json.dump(slowed(self.config), file)
 
     def command(self, *arguments):
         """The words that run the program so."""
@@ -204,7 +222,7 @@ class Sky:
             os.unlink(os.path.join(self.state, "run/address"))
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
-                                            cwd="/")
+                                            cwd="/", pass_fds=self.descriptors)
         self.started.append(self.process)
         everyone.append(self)
         return self
@@ -229,14 +247,14 @@ class Sky:
     def stop(self, seconds=WAIT):
         """SIGTERM; returns the exit status."""
         self.process.terminate()
-        return self.process.wait(seconds)
+        return self.process.wait(seconds * SLOW)
 
     def close(self):
         for process in self.started:
             if process.poll() is None:
                 process.terminate()
                 try:
-                    process.wait(WAIT)
+                    process.wait(WAIT * SLOW)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
@@ -247,7 +265,7 @@ class Sky:
     def run(self, *arguments, **options):
         """The same program's command line, with the same configuration."""
         self.write_config()
-        return subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
+        return subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, timeout=120 * SLOW, check=False,
                               env=self.environment, **options)
 
     # its parts
@@ -323,7 +341,7 @@ class Sky:
     # calls
 
     def connection(self, timeout=60):
-        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        return http.client.HTTPConnection(self.host, self.port, timeout=timeout * SLOW)
 
     def send(self, method, path, body=None, headers=None, connection=None, timeout=60):
         own = connection is None
@@ -353,7 +371,7 @@ class Sky:
 
     def raw(self, data, enough=()):
         """Sends bytes and reads until all texts of `enough` are there, or the server closes."""
-        with socket.create_connection((self.host, self.port), timeout=WAIT) as s:
+        with socket.create_connection((self.host, self.port), timeout=WAIT * SLOW) as s:
             s.sendall(data)
             got = b""
             while not enough or not all(text in got for text in enough):

@@ -1,5 +1,6 @@
-"""Real modules at pinned versions, over the proxy that this machine is configured for."""
+"""Real modules at pinned versions, over the proxy, or from the tree of files, that this machine is configured for."""
 
+import os
 import subprocess
 import unittest
 import urllib.error
@@ -20,6 +21,8 @@ CALLS = (
     ("github.com/spf13/cast", "v1.6.0", 'ToInt("42")', "42"),
 )  # fmt: skip
 
+ROOTLESS = ("golang.org/x/net", "v0.20.0")
+
 
 def reachable():
     try:
@@ -27,6 +30,8 @@ def reachable():
     except (OSError, subprocess.CalledProcessError):
         return "there is no go command to ask for the proxy"
     first = proxies.replace("|", ",").split(",")[0]
+    if first.startswith("file:///"):
+        return None if os.path.isdir(first.removeprefix("file://")) else "there is no %s" % first
     if not first.startswith("http"):
         return "no proxy is configured (GOPROXY is %r)" % proxies
     try:
@@ -81,7 +86,7 @@ class Real(unittest.TestCase):
         self.assertIn(answer.status, (404, 422), answer)
 
     def test_a_module_without_a_package_at_its_root(self):
-        answer = server.call("golang.org/x/net", "F()", version="v0.20.0")
+        answer = server.call(ROOTLESS[0], "F()", version=ROOTLESS[1])
         self.assertEqual((answer.status, answer.code), (404, "package_not_found"), answer)
         self.assertTrue(answer.json["nearest"])
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -20,6 +21,9 @@ EXPECTED = {
     "usr/local/etc/sky-island/config.json.sample",
     "usr/local/include/sky_island.h",
     "usr/local/lib/systemd/system/sky-island.service",
+    "usr/local/lib/systemd/system/sky-island.socket",
+    "usr/local/lib/sysusers.d/sky-island.conf",
+    "usr/local/lib/tmpfiles.d/sky-island.conf",
     "usr/local/share/man/man8/sky-island.8",
     *("usr/local/share/doc/sky-island/" + name for name in ("CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md")),
     "usr/local/share/doc/sky-island/contrib/grafana/sky-island.json",
@@ -118,7 +122,9 @@ class Install(unittest.TestCase):
         with open(unit, "w", encoding="utf-8") as file:
             file.write(text)
         self.addCleanup(os.unlink, unit)
-        self.assertEqual(tool("systemd-analyze", "verify", "--man=no", unit), "")
+        shutil.copy(self.path("lib/systemd/system/sky-island.socket"), self.root)
+        self.addCleanup(os.unlink, os.path.join(self.root, "sky-island.socket"))
+        self.assertEqual(tool("systemd-analyze", "verify", "--man=no", unit, os.path.join(self.root, "sky-island.socket")), "")
 
     def test_5_uninstall(self):
         self.make("uninstall")
@@ -182,9 +188,9 @@ class Told(unittest.TestCase):
         heard.settimeout(10)
         own.process.terminate()
         last = b""
-        while last != b"STOPPING=1":
+        while not last.startswith(b"STOPPING=1"):
             last = heard.recv(4096)
-            self.assertIn(last, (b"WATCHDOG=1", b"STOPPING=1"))
+            self.assertIn(last, (b"WATCHDOG=1", b"STOPPING=1\nSTATUS=Running calls may end"))
         self.assertEqual(own.process.wait(10), 0)
 
     def test_a_path(self):
@@ -195,6 +201,80 @@ class Told(unittest.TestCase):
     def test_an_abstract_one(self):
         name = "sky-test-%d" % os.getpid()
         self.life(*self.serve(b"\0" + name.encode(), "@" + name))
+
+
+class Handed(unittest.TestCase):
+    """A socket made by who starts it, as sd_listen_fds(3) says."""
+
+    START = """import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=sys.argv[2])
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+    def socket(self, family=socket.AF_INET, address=("127.0.0.1", 0)):
+        made = socket.socket(family)
+        self.addCleanup(made.close)
+        made.bind(address)
+        made.listen()
+        return made
+
+    def island(self, made, count=1, **config):
+        own = sky.Sky("handed", **config)
+        self.addCleanup(own.close)
+        usual = own.command
+
+        def command(*arguments):
+            return [sys.executable, "-c", self.START, str(made.fileno()), str(count), *usual(*arguments)]
+
+        own.command, own.descriptors = command, (made.fileno(),)
+        return own
+
+    def refused(self, own):
+        done = own.run(pass_fds=own.descriptors)
+        self.assertEqual(done.returncode, sky.EXIT_CONFIGURATION, done.stderr)
+        return done.stderr.decode()
+
+    def test_is_served(self):
+        made = self.socket()
+        own = self.island(made)
+        waits = socket.create_connection(made.getsockname(), timeout=10)  # before anybody serves
+        self.addCleanup(waits.close)
+        own.start()
+        self.assertEqual((own.host, own.port), made.getsockname())
+        waits.sendall(b"GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertIn(b" 200 OK", waits.recv(4096))
+        server, _ = own.parts
+        os.kill(server, signal.SIGKILL)
+        sky.until(lambda: own.parts[0] not in (None, server), 5, "another server")
+        self.assertEqual(own.send("GET", "/healthcheck").status, 200)
+        self.assertEqual(own.stop(), 0, own.log())
+
+    def test_elsewhere(self):
+        """Where the configuration keeps strangers out, the socket must not let them in."""
+        made = self.socket()
+        port = made.getsockname()[1]
+        for config in ({"http_port": port + 1 if port < 65535 else 1024}, {"listen": "127.0.0.2"}, {"listen": "::1"}):
+            with self.subTest(config):
+                self.assertIn("listens at http://127.0.0.1:%d, the configuration says" % port, self.refused(self.island(made, **config)))
+
+    def test_what_is_none(self):
+        made = self.socket()
+        self.assertIn("2 sockets were handed over", self.refused(self.island(made, 2)))
+        unheard = socket.socket()
+        self.addCleanup(unheard.close)
+        self.assertIn("let it be one that listens", self.refused(self.island(unheard)))
+
+    def test_a_path(self):
+        path = os.path.join(tempfile.mkdtemp(dir=sky.work), "http.sock")
+        made = self.socket(socket.AF_UNIX, path)
+        own = self.island(made, listen="unix:" + path)
+        own.spawn()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(path)
+            client.sendall(b"GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertIn(b" 200 OK", client.recv(4096))
 
 
 if __name__ == "__main__":

@@ -163,9 +163,12 @@ class Supervisor(State):
     def test_killed_and_started_from_another_control_group(self):
         """As from another login session, or once by hand and then by the init system."""
         line = [line for line in sky._read("/proc/self/cgroup").splitlines() if ":memory:" in line]
-        if not line:
-            self.skipTest("this host has no control groups of version 1")
-        session = "/sys/fs/cgroup/memory" + line[0].split(":")[2].rstrip("/") + "/session-%d" % os.getpid()
+        if os.path.exists(sky.CGROUPS + "/cgroup.controllers"):
+            session = sky.CGROUPS + "/session-%d" % os.getpid()
+        elif line:
+            session = sky.CGROUPS + "/memory" + line[0].split(":")[2].rstrip("/") + "/session-%d" % os.getpid()
+        else:
+            self.skipTest("this host has no control groups of memory")
         os.mkdir(session)
         self.addCleanup(os.rmdir, session)
         own = sky.Sky("state", modules=tree.url, jails={"exec_timeout": "20s"})
@@ -255,7 +258,7 @@ class Jailers(State):
     def works_within_a_second(self, own):
         """A fetch, which needs a jail and nothing that is there already."""
         answers = []
-        end = time.monotonic() + 1
+        end = time.monotonic() + sky.SLOW
         while time.monotonic() < end:
             answers.append(own.call("example.com/nosuch", "F()"))
             if answers[-1].status == 404:

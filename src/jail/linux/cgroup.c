@@ -65,6 +65,16 @@ static void instance_cut(char *path)
 	}
 }
 
+/* v2: ours lie below the group `above`, "" for the topmost. */
+static void v2_place(struct cgroups *groups, const char *above, const char *instance)
+{
+	*groups = (struct cgroups){.version = 2, .trees = 1};
+	(void)snprintf(groups->parent[0], sizeof(groups->parent[0]), "/sys/fs/cgroup%s/%s", above,
+		instance);
+	(void)snprintf(
+		groups->home, sizeof(groups->home), "/sys/fs/cgroup%s/%s/self", above, instance);
+}
+
 void cgroup_find(struct cgroups *groups, const char *instance)
 {
 	char own[300];
@@ -75,12 +85,7 @@ void cgroup_find(struct cgroups *groups, const char *instance)
 		/* The supervisor of a running instance sits in …/INSTANCE/self: its parent is ours.
 		 */
 		instance_cut(own);
-		groups->version = 2;
-		groups->trees = 1;
-		(void)snprintf(groups->parent[0], sizeof(groups->parent[0]), "/sys/fs/cgroup%s/%s",
-			own, instance);
-		(void)snprintf(groups->home, sizeof(groups->home), "/sys/fs/cgroup%s/%s/self", own,
-			instance);
+		v2_place(groups, own, instance);
 		return;
 	}
 	for (unsigned i = 0; i < CGROUP_TREES; i++) {
@@ -93,25 +98,98 @@ void cgroup_find(struct cgroups *groups, const char *instance)
 	groups->trees = CGROUP_TREES;
 }
 
-/* v2: controllers are handed down only by a group without processes, so ours has a leaf for the
- * supervisor. */
-static int v2_delegate(const struct cgroups *groups)
+/* Memory and pids are what we need; cpu is not given to everybody. */
+static int v2_hand_down(const char *group)
 {
 	char path[600];
+	(void)snprintf(path, sizeof(path), "%s/cgroup.subtree_control", group);
+	if (fs_poke(path, "+memory +pids") < 0)
+		return -1;
+	(void)fs_poke(path, "+cpu");
+	return 0;
+}
+
+static void v2_take_back(const char *group)
+{
+	char path[600];
+	(void)snprintf(path, sizeof(path), "%s/cgroup.subtree_control", group);
+	(void)fs_poke(path, "-cpu");
+	(void)fs_poke(path, "-memory -pids");
+}
+
+static bool v2_hands_down(const char *group)
+{
+	char path[600];
+	(void)snprintf(path, sizeof(path), "%s/cgroup.subtree_control", group);
+	defer_free char *have = fs_read(path, 4096, NULL, NULL);
+	return have != NULL && strstr(have, "memory") != NULL && strstr(have, "pids") != NULL;
+}
+
+static void v2_above(const struct cgroups *groups, char above[512])
+{
+	(void)snprintf(above, 512, "%s", groups->parent[0]);
+	char *slash = strrchr(above, '/');
+	if (slash != NULL)
+		*slash = '\0';
+}
+
+/* Controllers are handed down only by a group without processes, so ours has a leaf for the
+ * supervisor; the group above has to be without any other. */
+static int v2_make(struct cgroups *groups)
+{
+	char path[600];
+	char above[512];
+	v2_above(groups, above);
+	if (mkdir(groups->parent[0], 0755) < 0 && errno != EEXIST)
+		return -1;
 	if (mkdir(groups->home, 0755) < 0 && errno != EEXIST)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", groups->home);
 	if (fs_poke(path, "0") < 0)
 		return -1;
+	groups->handed = !v2_hands_down(above);
+	return v2_hand_down(above) < 0 && groups->handed ? -1 : v2_hand_down(groups->parent[0]);
+}
+
+/* Takes back what v2_make did, so that the caller is in the group above again. */
+static void v2_unmake(struct cgroups *groups)
+{
+	char path[600];
 	char above[512];
-	(void)snprintf(above, sizeof(above), "%s", groups->parent[0]);
-	char *slash = strrchr(above, '/');
-	if (slash != NULL)
-		*slash = '\0';
-	(void)snprintf(path, sizeof(path), "%s/cgroup.subtree_control", above);
-	(void)fs_poke(path, "+memory +pids +cpu"); /* may already be so, and not be ours to write */
-	(void)snprintf(path, sizeof(path), "%s/cgroup.subtree_control", groups->parent[0]);
-	return fs_poke(path, "+memory +pids +cpu");
+	v2_above(groups, above);
+	v2_take_back(groups->parent[0]);
+	/* Nobody else's: we were alone there. The topmost may hand down and have processes, and
+	 * others rely on what it hands down. */
+	if (groups->handed && strcmp(above, "/sys/fs/cgroup") != 0)
+		v2_take_back(above);
+	groups->handed = false;
+	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", above);
+	(void)fs_poke(path, "0");
+	(void)rmdir(groups->home);
+	(void)rmdir(groups->parent[0]);
+}
+
+/* Where we were started beside others, as in a login's group, that group cannot hand anything
+ * down: root has groups below the topmost then. */
+static void v2_prepare(struct cgroups *groups, const char *instance, char *why, size_t why_size)
+{
+	if (v2_make(groups) == 0)
+		return;
+	const int error = errno;
+	const struct cgroups first = *groups;
+	v2_unmake(groups);
+	v2_place(groups, "", instance);
+	if (v2_make(groups) == 0) {
+		(void)snprintf(why, why_size, "version 2, at the top: we share %.*s with others",
+			(int)(strrchr(first.parent[0], '/') - first.parent[0]), first.parent[0]);
+		return;
+	}
+	v2_unmake(groups);
+	(void)snprintf(why, why_size,
+		"%s is not delegated to us: %s; systemd-run --user --scope -p Delegate=yes, before "
+		"the command, has it delegated",
+		first.parent[0], strerror(error));
+	groups->version = 0;
 }
 
 void cgroup_prepare(struct cgroups *groups, const char *instance, char *why, size_t why_size)
@@ -123,6 +201,10 @@ void cgroup_prepare(struct cgroups *groups, const char *instance, char *why, siz
 		return;
 	}
 	(void)snprintf(why, why_size, "version %d", groups->version);
+	if (groups->version == 2) {
+		v2_prepare(groups, instance, why, why_size);
+		return;
+	}
 	for (unsigned i = 0; i < groups->trees; i++) {
 		if ((mkdir(groups->parent[i], 0755) < 0 && errno != EEXIST) ||
 			access(groups->parent[i], W_OK) < 0) {
@@ -131,11 +213,6 @@ void cgroup_prepare(struct cgroups *groups, const char *instance, char *why, siz
 			groups->version = 0;
 			return;
 		}
-	}
-	if (groups->version == 2 && v2_delegate(groups) < 0) {
-		(void)snprintf(why, why_size, "%s is not delegated to us: %s", groups->parent[0],
-			strerror(errno));
-		groups->version = 0;
 	}
 }
 
@@ -173,7 +250,7 @@ static int limit_set(const struct cgroups *groups, unsigned slot, const struct j
 	/* No swap, where swapping exists at all. */
 	if (two) {
 		(void)slot_poke(groups, 0, slot, "memory.swap.max", "0");
-		(void)slot_poke(groups, 0, slot, "memory.oom.group", "0");
+		(void)slot_poke(groups, 0, slot, "memory.oom.group", limits->together ? "1" : "0");
 	} else {
 		(void)slot_poke(groups, 0, slot, "memory.memsw.limit_in_bytes", text);
 		(void)slot_poke(groups, 0, slot, "memory.swappiness", "0");
@@ -181,6 +258,10 @@ static int limit_set(const struct cgroups *groups, unsigned slot, const struct j
 	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)limits->pids);
 	if (slot_poke(groups, two ? 0 : 1, slot, "pids.max", text) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "pids limit %s", text);
+	/* A build or fetch gets half of what a call gets where both want the cpu. */
+	if (limits->together)
+		(void)slot_poke(groups, two ? 0 : 2, slot, two ? "cpu.weight" : "cpu.shares",
+			two ? "50" : "512");
 	if (limits->cpu_percent == 0)
 		return 0;
 	(void)snprintf(text, sizeof(text), two ? "%llu 100000" : "%llu",
@@ -234,6 +315,8 @@ int cgroup_enter(const struct cgroups *groups, const int fd[CGROUP_TREES])
 static void group_kill(const struct cgroups *groups, unsigned tree, unsigned slot)
 {
 	char path[700];
+	if (groups->version == 2 && slot_poke(groups, tree, slot, "cgroup.kill", "1") == 0)
+		return;
 	slot_path(groups, tree, slot, "cgroup.procs", path);
 	defer_free char *pids = fs_read(path, 1 << 20, NULL, NULL);
 	char *save = NULL;
@@ -350,16 +433,12 @@ unsigned cgroup_count(const struct cgroups *groups)
 	return count;
 }
 
-void cgroup_finish(const struct cgroups *groups)
+void cgroup_finish(struct cgroups *groups)
 {
 	for (unsigned i = 0; i < groups->trees; i++) {
-		if (groups->version == 2) {
-			/* We sit in the leaf ourselves; step out so that both can go. */
-			char path[700];
-			(void)snprintf(path, sizeof(path), "%s/../cgroup.procs", groups->parent[i]);
-			(void)fs_poke(path, "0");
-			(void)rmdir(groups->home);
-		}
-		(void)rmdir(groups->parent[i]);
+		if (groups->version == 2)
+			v2_unmake(groups);
+		else
+			(void)rmdir(groups->parent[i]);
 	}
 }

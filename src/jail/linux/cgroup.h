@@ -3,8 +3,10 @@
 /*
  * cgroup: what a slot may use, by control groups: version 2 where its controllers are, else version
  * 1 (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/). Our groups live below the one the
- * supervisor was started in, so that limits on it hold; those of others are never touched. Where
- * there is none we may write to, version is 0 and rlimits stand in (stub.c).
+ * supervisor was started in, so that limits on it hold; those of others are never touched. On
+ * version 2 a group that has other processes too, such as a login's, can hand nothing down, and
+ * ours lie below the topmost instead. Where there is none we may write to, version is 0 and rlimits
+ * stand in (stub.c).
  */
 
 #include "jail/jail.h"
@@ -16,6 +18,7 @@ struct cgroups {
 	unsigned trees; /* parents in use */
 	char parent[CGROUP_TREES][512];
 	char home[512]; /* v2: where the supervisor itself was moved to */
+	bool handed;    /* v2: the group above hands controllers down because we said so */
 };
 
 /* Finds the host's version and makes our parent groups, named for the instance. Never fails:
@@ -29,7 +32,8 @@ int cgroup_save(const struct cgroups *groups, const char *path, struct fault *f)
 int cgroup_load(struct cgroups *groups, const char *path);
 /* Kills what is in groups of slots, whatever their number, and removes them and the parents. */
 void cgroup_clear(const struct cgroups *groups);
-void cgroup_finish(const struct cgroups *groups);
+/* Removes the parents, which have to be empty but for the caller. */
+void cgroup_finish(struct cgroups *groups);
 
 /* Descriptors of a slot's groups: what a process enters by (trees of them), the file that counts
  * kills for want of memory, the one that tells what is charged, the one that makes the group idle

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""run.py [--quick] [PATTERN…]: the system's suite in a virtual machine (guest.py), with cgroup v2 and systemd; an ordinary
+user's tests and those of this directory among it. --quick: those that have to do with what is different there."""
+
+import glob
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+
+import guest
+
+SLOW = os.environ.get("SKY_SLOW", "6")  # times; starting programs takes longer still, computing less
+# Control groups and what they limit, what is left in them, who may make them, and the service.
+QUICK = ("test_systemd.", "test_limits.", "test_rest.", "test_shared.", "test_attacks.Ends.test_memory", "test_attacks.Ends.test_ends_do_not_stick",
+         "test_attacks.ZLast", "test_state.Supervisor.test_killed_and_started", "test_state.Supervisor.test_killed_during_a_call",
+         "test_state.Jailers.test_all_killed")
+SYSTEM = os.path.join(guest.TOP, "tests/system")
+
+
+def modules():
+    """A tree of files with the modules that test_real calls, as Go's own cache has them: the guest has no network."""
+    sys.path.insert(0, SYSTEM)
+    import test_real  # noqa: PLC0415 # it is a test: nothing but its list is wanted
+
+    cache = os.path.join(guest.BUILD, "modcache")
+    go = glob.glob(os.path.join(guest.TOP, "build/test/state/toolchain/*/bin/go"))[0]
+    environment = {**os.environ, "GOMODCACHE": cache, "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    names = ["%s@%s" % (url, version) for url, version, _, _ in test_real.CALLS]
+    with tempfile.TemporaryDirectory() as place:
+        for words in (["mod", "init", "example.com/all"], ["get", *names], ["mod", "download", "@".join(test_real.ROOTLESS)],
+                      ["list", "-m", "-versions", test_real.CALLS[0][0]]):
+            subprocess.run([go, *words], cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return os.path.join(cache, "cache/download")
+
+
+def command(patterns):
+    words = ["python3", "tests/system/run.py", "--binary", "build/sky-island", "--state", "build/test/state", "--guest", "--jobs", "2",
+             "--slowest", "20", *patterns]
+    return "\n".join((
+        "export TMPDIR=$PWD/build/test/tmp SKY_SLOW=%s GOPROXY=file:///run/guest/modules GOSUMDB=off" % SLOW,
+        "export PATH=$(echo build/test/state/toolchain/*/bin | sed \"s|^|$PWD/|\"):$PATH HOME=/root",
+        "mkdir -p $TMPDIR; ip link set lo up",
+        shlex.join(words)))
+
+
+def main():
+    given = sys.argv[1:]
+    patterns = [word for word in given if word != "--quick"] or (QUICK if "--quick" in given else ())
+    try:
+        tree = None if "--quick" in given else modules()
+        return guest.run(command(patterns), 9000, {"modules": tree} if tree and os.path.isdir(tree) else {})
+    except guest.NotHere as why:
+        print("skip  all: %s\n0 passed, 0 failed, 0 skipped" % why)
+        return guest.NOT_HERE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
