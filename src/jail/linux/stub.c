@@ -137,9 +137,15 @@ static void capabilities_drop(const struct starting *s)
 		give_up(s->end, "capabilities");
 }
 
+/* Or less, where whoever started us has less: that cannot be raised any more. */
 static void limit_set(const struct starting *s, __rlimit_resource_t what, uint64_t value)
 {
-	struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+	struct rlimit limit;
+	if (getrlimit(what, &limit) < 0)
+		give_up(s->end, "limits");
+	if (limit.rlim_max > value)
+		limit.rlim_max = value;
+	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(what, &limit) < 0)
 		give_up(s->end, "limits");
 }
