@@ -76,6 +76,7 @@ static void released_send(struct jailer *j, uint32_t address)
 		outbox_send(&j->out, &event, -1);
 }
 
+static const struct failure no_files = {.why = JAILER_NO_FILES};
 static const struct failure killed_early = {.why = "killed before it started"};
 static const struct failure address_in_use = {
 	.taken = JAILER_TAKEN_BY_JAIL, .why = "the address is in no pool, or a jail has it"};
@@ -356,6 +357,12 @@ static bool address_allowed(const struct jailer *j, uint32_t address)
 	return true;
 }
 
+static bool start_is_sound(const struct jailer_request *r)
+{
+	return r->id != 0 && r->type == JAILER_START && r->kind < JAIL_KINDS &&
+	       r->kind != JAIL_SEED && (r->kind == JAIL_EXEC_NET) == (r->address != 0);
+}
+
 /* 1: handled; 0: nothing there; -1: the server is gone or talks nonsense. */
 static int request_read(struct jailer *j)
 {
@@ -365,6 +372,10 @@ static int request_read(struct jailer *j)
 		fdpass_receive(j->setup->socket, &in.request, sizeof(in.request), in.fds, &count);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
+	if (n < 0 && errno == EMFILE && start_is_sound(&in.request)) {
+		refused_send(j, &in.request, &no_files);
+		return 1;
+	}
 	if (n != (ssize_t)sizeof(in.request) || in.request.id == 0)
 		return -1;
 	if (in.request.type == JAILER_KILL && count == 0) {
@@ -375,9 +386,7 @@ static int request_read(struct jailer *j)
 		request_rest(j, &in.request);
 		return 1;
 	}
-	if (in.request.type != JAILER_START || in.request.kind >= JAIL_KINDS ||
-		in.request.kind == JAIL_SEED || count != JAILER_START_FDS ||
-		(in.request.kind == JAIL_EXEC_NET) != (in.request.address != 0)) {
+	if (!start_is_sound(&in.request) || count != JAILER_START_FDS) {
 		close_all(in.fds, count);
 		return -1;
 	}

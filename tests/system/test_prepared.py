@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import resource
 import signal
 import subprocess
 import threading
@@ -21,19 +22,21 @@ def setUpModule():
     server = started("prepared")
 
 
-def odd():
+def odd(files=None):
     """As a shell, nohup or another service may start it."""
+    if files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     os.umask(0o077)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
 
 
-def started(name, **jails):
-    own = sky.Sky(name, jails={"waiting_max": 0, **jails})
+def started(name, files=None):
+    own = sky.Sky(name, jails={"waiting_max": 0})
     own.write_config()
     with open(own.log_path, "ab") as log:
         own.process = subprocess.Popen(own.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=own.environment, cwd="/",
-                                       preexec_fn=odd)
+                                       preexec_fn=lambda: odd(files))
     own.started.append(own.process)
     sky.everyone.append(own)
     unittest.addModuleCleanup(own.close)
@@ -122,6 +125,26 @@ class Own(unittest.TestCase):
         self.assertTrue(helpers)
         for pid in helpers:
             self.assertEqual(os.readlink("/proc/%d/ns/mnt" % pid), os.readlink("/proc/self/ns/mnt"))
+
+
+class Files(unittest.TestCase):
+    def test_few_are_allowed(self):
+        """What the jailer has no descriptors for is refused by itself; the jails that run go on."""
+        own = started("files", files=256)
+        self.assertEqual(own.call("time", "Sleep(1)").status, 200)
+        answers = []
+        calls = [threading.Thread(target=lambda: answers.append(own.typed("time", "Sleep", 300000000))) for _ in range(40)]
+        for call in calls:
+            call.start()
+        for call in calls:
+            call.join()
+        self.assertEqual(len(answers), 40)
+        for answer in answers:
+            self.assertIn((answer.status, answer.code), ((200, None), (503, "jail_failed")), answer)
+            if answer.status == 503:
+                self.assertRegex(answer.detail, "may open no more files|Too many open files")
+        self.assertNotRegex(own.log(), r"jailer \d+ died")
+        self.assertEqual(own.call("time", "Sleep(1)").status, 200)
 
 
 class Killed(unittest.TestCase):
