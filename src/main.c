@@ -34,6 +34,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct {
 	const char *name;
@@ -78,6 +79,7 @@ int main(int argc, char **argv)
 		{"version", no_argument, NULL, 'V'}, {0}};
 	struct cli cli = {0};
 	int init = 0;
+	(void)umask(022); /* what jails see is open to them, and secrets have their own modes */
 	for (int c; (c = getopt_long(argc, argv, "+c:ih", longs, NULL)) != -1;) {
 		switch (c) {
 		case 'c':

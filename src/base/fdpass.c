@@ -82,7 +82,7 @@ ssize_t fdpass_receive(int from, void *data, size_t size, int *fds, unsigned *co
 	if (dropped > 0 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
 		while (*count > 0)
 			(void)close(fds[--*count]);
-		errno = EMSGSIZE;
+		errno = dropped == 0 && (message.msg_flags & MSG_TRUNC) == 0 ? EMFILE : EMSGSIZE;
 		return -1;
 	}
 	return n;

@@ -3,7 +3,8 @@
 /*
  * fdpass: whole messages with descriptors over SOCK_SEQPACKET (unix(7), SCM_RIGHTS). Received
  * descriptors are O_CLOEXEC. A message that arrives cut, or with more descriptors than asked for,
- * is an error and leaves none open.
+ * is an error and leaves none open; where descriptors are missing because we may have no more, that
+ * is EMFILE, and the data is whole.
  */
 
 #include <stddef.h>

@@ -117,7 +117,8 @@ struct jail_door {
 /* What came of a jail's program; all zero while it runs. Written by the stub into memory shared
  * with the jailer. */
 struct jail_end {
-	uint32_t parted;      /* 1 once the jail has what it needs of the jailer's descriptors */
+	uint32_t parted; /* 1 once the jail is prepared, with nothing of the jailer's descriptors */
+	uint32_t begun;  /* 1 once it has what start gave it: until then its end is no program's */
 	uint32_t reported;    /* 1 once the rest is there */
 	int32_t status;       /* as wait(2) gives it */
 	int32_t start_error;  /* errno where the program could not be started, else 0 */

@@ -253,12 +253,14 @@ static void connection_readable(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	for (;;) {
-		struct jailer_event event;
+		struct jailer_event event = {0};
 		int fd = -1;
 		unsigned count = 1;
 		ssize_t n = fdpass_receive(k->socket, &event, sizeof(event), &fd, &count);
 		if (n < 0 && errno == EAGAIN)
 			return;
+		if (n < 0 && errno == EMFILE) /* a fetch begins without its way out */
+			n = (ssize_t)sizeof(event);
 		if (n != (ssize_t)sizeof(event)) {
 			log_error("a jailer is gone");
 			connection_lost(k);

@@ -1,8 +1,10 @@
 #include "jailer/helper.h"
 
 #include "base/fdpass.h"
+#include "jailer/message.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static void parts_unpack(struct jail_parts *parts, uint32_t mask, const int *fds, unsigned count)
 {
@@ -26,8 +28,14 @@ int helper_take(struct helper *h, struct helper_done *done, struct jail_parts *p
 	ssize_t n = fdpass_receive(h->socket, done, sizeof(*done), fds, &count);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
-	if (n != (ssize_t)sizeof(*done))
+	if (n < 0 && errno == EMFILE) {
+		/* The slot is there, but not for us: it will be removed as one that failed. */
+		done->failed = 1;
+		done->parts = 0;
+		(void)snprintf(done->text, sizeof(done->text), "%s", JAILER_NO_FILES);
+	} else if (n != (ssize_t)sizeof(*done)) {
 		return -1;
+	}
 	parts_unpack(parts, done->parts, fds, count);
 	parts->mark = done->mark;
 	h->busy = false;

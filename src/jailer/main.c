@@ -9,7 +9,15 @@
 #include "jailer/handover.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/prctl.h>
+
+/* What whoever started us ignored, as nohup and a shell's & do, is nothing that programs may be told. */
+static void signals_reset(void)
+{
+	for (int number = 1; number < NSIG; number++)
+		(void)signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
+}
 
 int main(void)
 {
@@ -19,6 +27,7 @@ int main(void)
 		.journal = &journal, .socket = HANDOVER_SERVER, .tool = HANDOVER_TOOL};
 	struct fault f = {0};
 	log_set_role("jailer");
+	signals_reset();
 	log_never_wait();
 	for (int i = 0; i < JAILER_HELPERS; i++)
 		setup.helpers[i] = HANDOVER_HELPERS + i;

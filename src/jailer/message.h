@@ -32,6 +32,11 @@ struct jailer_request {
 
 enum { JAILER_START_FDS = 4 };
 
+/* Why it FAILED where the jailer may open no more. */
+#define JAILER_NO_FILES                                                                            \
+	"the jailer may open no more files: raise the limit on them (ulimit -n), or lower "        \
+	"jails.children_max"
+
 enum jailer_event_type { JAILER_STARTED = 1, JAILER_EXITED, JAILER_FAILED, JAILER_RELEASED };
 
 /* FAILED for its address alone: another would do. */

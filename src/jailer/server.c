@@ -36,7 +36,8 @@ struct jailer {
 	struct waiting *first, **last; /* requests without a slot, in order */
 	struct outbox out;
 	int epoll, signals;
-	bool making_fails; /* the last execution slot could not be made: no stock until one can */
+	bool making_fails; /* the last execution slot could not be made, or no jail prepared in it: no
+			      stock until one is */
 };
 
 static void close_all(int *fds, unsigned count)
@@ -75,6 +76,7 @@ static void released_send(struct jailer *j, uint32_t address)
 		outbox_send(&j->out, &event, -1);
 }
 
+static const struct failure no_files = {.why = JAILER_NO_FILES};
 static const struct failure killed_early = {.why = "killed before it started"};
 static const struct failure address_in_use = {
 	.taken = JAILER_TAKEN_BY_JAIL, .why = "the address is in no pool, or a jail has it"};
@@ -209,7 +211,6 @@ static void slot_made(struct jailer *j, struct slot *slot, const struct helper_d
 	if (done->failed)
 		slot_remove(&j->slots, slot);
 	if (slot->kind == JAIL_EXEC) {
-		j->making_fails = false;
 		if (done->failed)
 			stock_fails(j, done->full != 0, done->text);
 		else
@@ -249,14 +250,19 @@ static int helper_read(struct jailer *j, struct helper *h)
 
 static void start_fault(char *text, size_t size, const struct jail_end *end)
 {
+	if (end->start_error == 0) {
+		(void)snprintf(text, size, "start a jail: it was killed before it had its program");
+		return;
+	}
 	(void)snprintf(
 		text, size, "start a jail: %.23s: %s", end->start_step, strerror(end->start_error));
 }
 
-/* Could not be prepared, or was killed by somebody. */
+/* Could not be prepared, or was killed by somebody: then others may still be. */
 static void slot_lost(struct jailer *j, struct slot *slot)
 {
 	const struct jail_end *end = &j->slots.ends[slot - j->slots.all];
+	const bool was_prepared = __atomic_load_n(&end->parted, __ATOMIC_ACQUIRE) != 0;
 	char why[128] = "a prepared jail was killed";
 	if (end->start_error != 0)
 		start_fault(why, sizeof(why), end);
@@ -264,7 +270,7 @@ static void slot_lost(struct jailer *j, struct slot *slot)
 	slot_spoilt(&j->slots, slot);
 	log_error("%s", why);
 	slot_remove(&j->slots, slot);
-	if (end->start_error != 0)
+	if (!was_prepared)
 		stock_fails(j, end->start_error == ENOSPC, why);
 }
 
@@ -279,7 +285,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, pid_t pid, int statu
 	event.cpu_us = end->cpu_us;
 	event.lived_ns = clock_mono_ns() - slot->started_ns;
 	event.memory_peak = end->memory_peak;
-	if (reported && end->start_error != 0) {
+	if (__atomic_load_n(&end->begun, __ATOMIC_ACQUIRE) == 0 || end->start_error != 0) {
 		event.type = JAILER_FAILED;
 		event.full = end->start_error == ENOSPC;
 		start_fault(event.text, sizeof(event.text), end);
@@ -351,6 +357,12 @@ static bool address_allowed(const struct jailer *j, uint32_t address)
 	return true;
 }
 
+static bool start_is_sound(const struct jailer_request *r)
+{
+	return r->id != 0 && r->type == JAILER_START && r->kind < JAIL_KINDS &&
+	       r->kind != JAIL_SEED && (r->kind == JAIL_EXEC_NET) == (r->address != 0);
+}
+
 /* 1: handled; 0: nothing there; -1: the server is gone or talks nonsense. */
 static int request_read(struct jailer *j)
 {
@@ -360,6 +372,10 @@ static int request_read(struct jailer *j)
 		fdpass_receive(j->setup->socket, &in.request, sizeof(in.request), in.fds, &count);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
+	if (n < 0 && errno == EMFILE && start_is_sound(&in.request)) {
+		refused_send(j, &in.request, &no_files);
+		return 1;
+	}
 	if (n != (ssize_t)sizeof(in.request) || in.request.id == 0)
 		return -1;
 	if (in.request.type == JAILER_KILL && count == 0) {
@@ -370,9 +386,7 @@ static int request_read(struct jailer *j)
 		request_rest(j, &in.request);
 		return 1;
 	}
-	if (in.request.type != JAILER_START || in.request.kind >= JAIL_KINDS ||
-		in.request.kind == JAIL_SEED || count != JAILER_START_FDS ||
-		(in.request.kind == JAIL_EXEC_NET) != (in.request.address != 0)) {
+	if (!start_is_sound(&in.request) || count != JAILER_START_FDS) {
 		close_all(in.fds, count);
 		return -1;
 	}
@@ -497,7 +511,8 @@ int jailer_run(const struct jailer_setup *setup)
 			bad = event_handle(&j, &events[i]) < 0;
 		if (bad != 0)
 			break;
-		slots_parted(&j.slots);
+		if (slots_parted(&j.slots))
+			j.making_fails = false;
 	}
 	jails_end(&j);
 	return 0;

@@ -82,14 +82,18 @@ static void slot_parted(struct slot **at)
 	fd_close(&slot->door.inside);
 }
 
-void slots_parted(struct slots *s)
+bool slots_parted(struct slots *s)
 {
+	bool any = false;
 	for (struct slot **at = &s->parting; *at != NULL;) {
-		if (__atomic_load_n(&s->ends[*at - s->all].parted, __ATOMIC_ACQUIRE) != 0)
+		if (__atomic_load_n(&s->ends[*at - s->all].parted, __ATOMIC_ACQUIRE) != 0) {
 			slot_parted(at);
-		else
+			any = true;
+		} else {
 			at = &(*at)->next_parting;
+		}
 	}
+	return any;
 }
 
 void slot_rest(struct slot *slot, bool rests)

@@ -71,8 +71,8 @@ void slot_start(struct slot *slot, uint64_t id, const int fds[JAIL_FDS]);
 void slot_rest(struct slot *slot, bool rests);
 /* Its jail has ended: closes its door. */
 void slot_stopped(struct slots *s, struct slot *slot);
-/* Closes the inner doors of jails that have parted since. */
-void slots_parted(struct slots *s);
+/* Closes the inner doors of jails that have parted since; whether there were any. */
+bool slots_parted(struct slots *s);
 struct slot *slot_by_pid(const struct slots *s, pid_t pid);
 struct slot *slot_by_id(const struct slots *s, uint64_t id);
 

@@ -114,6 +114,18 @@ class Steps(Prepare):
         self.prepared(own)
 
 
+class Serving(Prepare):
+    def test_at_once(self):
+        """Who starts the server without -i has jails: what preparing tried is not in the way of the helpers it starts then."""
+        own = go.sky()
+        with own:
+            sky.until(own.all_jails, what="jails that are prepared for calls")
+            self.assertNotIn('"level":"error"', own.log())
+            own_space = os.readlink("/proc/self/ns/mnt")
+            self.assertEqual({os.readlink("/proc/%d/ns/mnt" % pid) for pid in (own.process.pid, own.parts[0])}, {own_space})
+        self.assertEqual(own.cgroups(), [])
+
+
 class Killed(Prepare):
     def test_anywhere(self):
         """Killed at 25 moments of its work; each next one takes up what there is, and the last is as if there had been none."""

@@ -16,17 +16,20 @@ ATTACKS = ["Files.", "Privileges.", "Processes.", "Ends.test_exit", "Ends.test_p
 CALLS = ["Literal.test_literals", "Expression.test_second_time", "Typed.test_arguments", "Together.test_hundred_warm_calls"]
 KILLS = ["Supervisor.test_killed_during_a_call", "Supervisor.test_killed_during_a_build", "Server.test_killed_during_calls",
          "Jailers.test_all_killed"]
+PREPARED = ["Own.test_nothing", "Own.test_desc", "Own.test_mounts", "Own.test_what", "Killed.test_from", "Killed.test_with"]
 CHOSEN = {
     "apart": {
         "test_attacks": ATTACKS,
         "test_calls": CALLS,
         "test_state": [*KILLS, "Supervisor.test_doctor", "Jailers.test_killed", "Stopping.test_drain", "Together.test_second_server"],
+        "test_prepared": PREPARED,
         "test_command": ["Run.test_with_a_running", "Run.test_interrupted", "Run.test_two_at_once", "Command.test_doctor"],
     },
     "alone": {
         "test_attacks": ATTACKS,
         "test_calls": CALLS,
         "test_state": KILLS,
+        "test_prepared": PREPARED,
         "test_command": ["Command.test_doctor"],
         "test_limits": ["Limits.test_memory", "Limits.test_processes", "Limits.test_tmp", "Limits.test_output", "ZLast."],
     },

@@ -4,6 +4,9 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,6 +46,56 @@ static void say(struct buf *report, const char *grade, const char *name, const c
 	buf_printf(report, "%s\t%s\t%s\n", grade, name, what);
 }
 
+/* What trying came to, told by the child that tried. */
+struct tried {
+	int failed;
+	bool landlock;
+	struct fault fault;
+};
+
+static void slot_try(const struct jail_plan *plan, struct tried *t)
+{
+	struct jail_parts parts;
+	unsigned slot = plan->slots; /* one past the last: nobody else's */
+	const struct jail_order order = {.kind = JAIL_EXEC};
+	t->failed = slot_create(plan, slot, &order, &parts, &t->fault);
+	if (t->failed < 0)
+		return;
+	t->landlock = parts.fd[PART_RULES] >= 0;
+	for (int i = 0; i < JAIL_PARTS; i++) {
+		if (parts.fd[i] >= 0)
+			(void)close(parts.fd[i]);
+	}
+	t->failed = slot_destroy(plan, slot, &t->fault);
+}
+
+/* In a child: who makes an execution slot has a template of roots from then on, which is a helper's
+ * alone (template.c), and we may be about to start helpers. */
+static int slot_tried(const struct jail_plan *plan, struct tried *t, struct fault *f)
+{
+	int told[2];
+	if (pipe2(told, O_CLOEXEC) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "pipe");
+	pid_t pid = fork();
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		slot_try(plan, t);
+		_exit(write(told[1], t, sizeof(*t)) != (ssize_t)sizeof(*t));
+	}
+	(void)close(told[1]);
+	const ssize_t got = pid > 0 ? read(told[0], t, sizeof(*t)) : -1;
+	(void)close(told[0]);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (got != (ssize_t)sizeof(*t))
+		return fault_set(f, FAULT_PLATFORM, pid < 0 ? errno : 0,
+			"the process that tries jails %s",
+			pid < 0 ? "could not be forked" : "was ended");
+	if (t->failed < 0 && f != NULL)
+		*f = t->fault;
+	return t->failed;
+}
+
 /* A slot of each kind that needs no source tree is made and removed: what a jail needs is tried,
  * not looked up. */
 static int linux_probe(const struct jail_plan *plan, struct buf *report, struct fault *f)
@@ -62,29 +115,22 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 		return -1;
 	}
 	say(report, "ok", "seccomp", "filters compiled");
-	struct jail_parts parts;
-	unsigned slot = plan->slots; /* one past the last: nobody else's */
-	const struct jail_order order = {.kind = JAIL_EXEC};
-	if (slot_create(plan, slot, &order, &parts, f) < 0) {
+	struct tried tried = {0};
+	if (slot_tried(plan, &tried, f) < 0) {
 		say(report, "fail", "namespaces", f->text);
 		return -1;
 	}
-	say(report, parts.fd[PART_RULES] >= 0 ? "ok" : "warn", "landlock",
-		parts.fd[PART_RULES] >= 0 ? "a second wall behind the mounts"
-					  : "not in this kernel: jails do without");
-	for (int i = 0; i < JAIL_PARTS; i++) {
-		if (parts.fd[i] >= 0)
-			(void)close(parts.fd[i]);
-	}
+	say(report, tried.landlock ? "ok" : "warn", "landlock",
+		tried.landlock ? "a second wall behind the mounts"
+			       : "not in this kernel: jails do without");
 	say(report, "ok", "namespaces", "user, mount, net, pid, ipc, uts, cgroup");
-	int gone = slot_destroy(plan, slot, f);
 	if (!others && linux_cgroups.version != 0)
 		cgroup_finish(&linux_cgroups);
 	if (plan->net != NULL && plan->net->pools->count > 0) {
 		net_host_report(plan->net, report);
 		net_host_probe(plan->net, report);
 	}
-	return gone;
+	return 0;
 }
 
 static unsigned linux_count(const struct jail_plan *plan)

@@ -58,8 +58,10 @@ int landlock_make(bool tcp)
 	struct ruleset r;
 	long version =
 		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	if (version < 1)
+	if (version < 1) {
+		errno = ENOSYS;
 		return -1;
+	}
 	size_t size = ruleset_fit(&r, version);
 	if (tcp)
 		r.net = 0;

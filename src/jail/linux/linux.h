@@ -48,8 +48,8 @@ extern struct cgroups linux_cgroups;
 extern struct sock_fprog linux_filters[JAIL_KINDS];
 int filter_prepare(struct fault *f);
 
-/* A ruleset for the mounts as they stand, with TCP or without, or -1 where the kernel has no
- * landlock. */
+/* A ruleset for the mounts as they stand, with TCP or without; -1 and errno, ENOSYS where the kernel
+ * has no landlock. */
 int landlock_make(bool tcp);
 /* The calling thread and what it becomes; needs no_new_privs. Async-signal-safe. */
 int landlock_enter(int ruleset);

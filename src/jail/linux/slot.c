@@ -97,7 +97,10 @@ static int own_open(const struct making *m, int own[2], const char **step)
 	if (own[0] < 0)
 		return -1;
 	own[1] = landlock_make(m->kind == JAIL_EXEC_NET);
-	return own[1] < 0 ? 1 : 2;
+	if (own[1] >= 0)
+		return 2;
+	*step = "landlock";
+	return errno == ENOSYS ? 1 : -1; /* no jail goes without where there is landlock */
 }
 
 /* Runs in the new namespaces, until the helper ends it; that of an execution slot in the helper's

@@ -11,7 +11,8 @@
  * The jailer may hold ten thousand descriptors, and copying and closing them would cost more than
  * all else. So an execution jail's stub shares the jailer's table at first, reads what belongs to
  * its slot, then takes a table of its own with the inner end of its door alone, which lies below
- * all slots'; it says so in `end`, and until then the jailer leaves that open.
+ * all slots'. Once the program waits there it says so in `end`; until then the jailer leaves that
+ * open.
  *
  * Between fork and exec only async-signal-safe calls are made.
  */
@@ -136,9 +137,15 @@ static void capabilities_drop(const struct starting *s)
 		give_up(s->end, "capabilities");
 }
 
+/* Or less, where whoever started us has less: that cannot be raised any more. */
 static void limit_set(const struct starting *s, __rlimit_resource_t what, uint64_t value)
 {
-	struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+	struct rlimit limit;
+	if (getrlimit(what, &limit) < 0)
+		give_up(s->end, "limits");
+	if (limit.rlim_max > value)
+		limit.rlim_max = value;
+	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(what, &limit) < 0)
 		give_up(s->end, "limits");
 }
@@ -191,8 +198,10 @@ static int program_take(const struct starting *s)
 	unsigned count = JAIL_FDS;
 	char word;
 	int at = 0;
+	__atomic_store_n(&s->end->parted, 1, __ATOMIC_RELEASE);
 	if (fdpass_receive(s->door, &word, 1, fds, &count) <= 0 || count == 0)
 		give_up(s->end, "door");
+	__atomic_store_n(&s->end->begun, 1, __ATOMIC_RELEASE);
 	for (unsigned i = 0; i < count; i++) { /* no source lies where a target comes */
 		if (fds[i] < JAIL_FDS)
 			fds[i] = fcntl(fds[i], F_DUPFD, JAIL_FDS);
@@ -248,9 +257,10 @@ static void descriptors_part(struct starting *s)
 	if (syscall(SYS_close_range, door + 1, ~0U, s->shares ? CLOSE_RANGE_UNSHARE : 0) < 0 ||
 		(door > 0 && syscall(SYS_close_range, 0U, door - 1, 0) < 0))
 		give_up(s->end, "descriptors");
-	__atomic_store_n(&s->end->parted, 1, __ATOMIC_RELEASE);
 	/* Its own /dev/null: flags and owners set on a shared one would be the next call's too. */
 	s->nothing = jail_runs_call(s->kind) ? open("/dev/null", O_RDONLY) : -1;
+	if (jail_runs_call(s->kind) && s->nothing < 0)
+		give_up(s->end, "stdin");
 }
 
 static _Noreturn void stub_run(struct starting *s)

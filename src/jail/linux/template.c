@@ -16,10 +16,16 @@
 static int host = -1;     /* the mount namespace of the helper: the host's mounts */
 static int template = -1; /* the other, once it is complete */
 
-/* Who came into a user namespace may not come back to the mount namespace it brought along: a copy
- * of that, which what is mounted on the host later reaches too. */
-static int host_make(struct fault *f)
+/* Root may come back to the host's own mounts. Who came into a user namespace may not come back to the
+ * mount namespace it brought along: it has a copy, which what is mounted on the host later reaches
+ * where the host's mounts are shared, and which else keeps those it had. */
+static int host_find(struct fault *f)
 {
+	defer_close int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (own >= 0 && setns(own, CLONE_NEWNS) == 0) {
+		host = defer_take(&own);
+		return 0;
+	}
 	if (unshare(CLONE_NEWNS) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "unshare the mount namespace");
 	host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
@@ -44,7 +50,7 @@ static int template_make(const struct jail_plan *plan, struct fault *f)
 
 int template_enter(const struct jail_plan *plan, struct fault *f)
 {
-	if (host < 0 && host_make(f) < 0)
+	if (host < 0 && host_find(f) < 0)
 		return -1;
 	if (template <0)
 		return template_make(plan, f);
