@@ -10,6 +10,30 @@ union control {
 	char space[CMSG_SPACE(FDPASS_MAX * sizeof(int))];
 };
 
+/* FreeBSD has room for 8 KiB, where nothing more is asked for. */
+static int room_make(int fd)
+{
+	const int wanted = 1 << 17;
+	int size = 0;
+	socklen_t len = sizeof(size);
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) < 0)
+		return -1;
+	return size >= wanted ? 0 : setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
+}
+
+int fdpass_pair(int pair[2])
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	if (room_make(pair[0]) == 0 && room_make(pair[1]) == 0)
+		return 0;
+	const int error = errno;
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	errno = error;
+	return -1;
+}
+
 int fdpass_send(int to, const void *data, size_t len, const int *fds, unsigned count)
 {
 	union control control;

@@ -6,10 +6,10 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "jailer/handover.h"
 
 #include <fcntl.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 /* Descriptors 0 to 9 are taken, so that those a program gets as 0 to 5 never lie in the way of each
@@ -41,6 +41,6 @@ int main(void)
 		return 1;
 	}
 	descriptors_settle(&setup.tool);
-	(void)prctl(PR_SET_NAME, plan.instance);
+	os_name(plan.instance);
 	return jailer_run(&setup);
 }

@@ -18,6 +18,7 @@
 #include "base/fdpass.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/os.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,7 +29,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -172,7 +172,7 @@ static void sockets_close(struct supervisor *s)
 
 static void child_begin(const struct supervisor *s)
 {
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	os_end_with_parent(SIGKILL);
 	(void)setsid(); /* the terminal's ^C is for the supervisor, which ends us in order */
 	(void)close(s->node->lock);
 	s->node->lock = -1;
@@ -186,7 +186,7 @@ static unsigned slots_each(const struct supervisor *s)
 static int server_start(struct supervisor *s, struct fault *f)
 {
 	int pair[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+	if (fdpass_pair(pair) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "socketpair");
 	pid_t pid = fork();
 	if (pid == 0) {

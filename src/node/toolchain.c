@@ -77,7 +77,8 @@ int toolchain_run(const struct preparing *p, char *const *argv, const char *cons
 /* The module system takes away the run bits of what it unpacks. */
 static int run_bits_set(const char *goroot, struct fault *f)
 {
-	static const char *const dirs[] = {"bin", "pkg/tool/linux_amd64", "pkg/tool/linux_arm64"};
+	static const char *const dirs[] = {
+		"bin", "pkg/tool/" SKY_SYSTEM "_amd64", "pkg/tool/" SKY_SYSTEM "_arm64"};
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		defer_free char *path = mem_printf("%s/%s", goroot, dirs[i]);
 		defer_closedir DIR *dir = opendir(path);
@@ -103,7 +104,7 @@ const char *node_architecture(void)
 static int toolchain_download(
 	const struct preparing *p, const char *go, const char *part, struct fault *f)
 {
-	defer_free char *module = mem_printf("golang.org/toolchain@v0.0.1-%s.linux-%s",
+	defer_free char *module = mem_printf("golang.org/toolchain@v0.0.1-%s." SKY_SYSTEM "-%s",
 		p->node->go_version, node_architecture());
 	defer_free char *cache = mem_printf("GOMODCACHE=%s", part);
 	defer_free char *build = mem_printf("GOCACHE=%s/cache-of-go", part);
