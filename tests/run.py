@@ -21,7 +21,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(TOP, "build", "test")
 GO = os.path.join(TOP, "build", "go")
 USUAL = ["unit", "driver", "http", "system"]
-NOT_YET = ["vm", "freebsd", "browser"]
+NOT_YET = ["vm", "browser"]
 NOT_HERE = 77  # the status of a suite that cannot be run on this machine
 
 
@@ -262,6 +262,10 @@ class Parts:
     def fuzz(self):
         return Suite("fuzz", [os.path.join(TOP, "dev"), "fuzz"], read_closing, 900)
 
+    def freebsd(self):
+        """The first run makes the libraries, which takes minutes; they are kept below the user's cache directory."""
+        return Suite("freebsd", [sys.executable, os.path.join(TOP, "tests/freebsd/run.py")], read_closing, 1500)
+
     def missing(self, name):
         """A part by name that is not there is a failure; among the usual ones it is not."""
         print(f"{name}: this version has no such tests yet")
@@ -291,7 +295,7 @@ class Parts:
 
 
 def main():
-    known = [*USUAL, "user", "fuzz", "soak", *NOT_YET]
+    known = [*USUAL, "user", "fuzz", "soak", "freebsd", *NOT_YET]
     parser = argparse.ArgumentParser(usage="run.py --build DIRECTORY [PART…]", epilog="parts: all " + " ".join(known))
     parser.add_argument("--build", required=True)
     parser.add_argument("parts", nargs="*", metavar="PART")

@@ -5,6 +5,8 @@ Both lie below the user's cache directory: each library under a name made of its
 that what is there is right, and one that changed is made anew. Nothing of the host's own apt is touched.
 """
 
+import concurrent.futures
+import fcntl
 import glob
 import hashlib
 import json
@@ -13,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
 ZIG = "0.17.1"
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -38,7 +41,7 @@ LIBRARIES = {
         ["sh", "-c", "mkdir -p {prefix}/lib && cp -R {source}/include {prefix}/ && cp {build}/libuv_a.a {prefix}/lib/libuv.a"],
     ]),
     "jansson": ("libjansson-dev", [
-        [*CMAKE, "-DJANSSON_BUILD_DOCS=OFF", "-DJANSSON_WITHOUT_TESTS=ON", "-DJANSSON_EXAMPLES=OFF"],
+        [*CMAKE, "-DCMAKE_POSITION_INDEPENDENT_CODE=ON", "-DJANSSON_BUILD_DOCS=OFF", "-DJANSSON_WITHOUT_TESTS=ON", "-DJANSSON_EXAMPLES=OFF"],
         ["ninja", "-C", "{build}", "install"],
     ]),
     "sodium": ("libsodium-dev", [
@@ -58,13 +61,17 @@ LIBRARIES = {
                      "cp {source}/libarchive/archive.h {source}/libarchive/archive_entry.h {prefix}/include"],
     ]),
     "curl": ("libcurl4-openssl-dev", [
-        [*CMAKE, "-DHTTP_ONLY=ON", "-DCURL_ENABLE_SSL=OFF", "-DCURL_USE_LIBSSH2=OFF", "-DCURL_USE_LIBPSL=OFF", "-DCURL_ZLIB=OFF",
+        [*CMAKE, "-DCMAKE_POSITION_INDEPENDENT_CODE=ON", "-DHTTP_ONLY=ON", "-DCURL_ENABLE_SSL=OFF", "-DCURL_USE_LIBSSH2=OFF", "-DCURL_USE_LIBPSL=OFF", "-DCURL_ZLIB=OFF",
          "-DCURL_BROTLI=OFF", "-DCURL_ZSTD=OFF", "-DUSE_NGHTTP2=OFF", "-DUSE_LIBIDN2=OFF", "-DBUILD_CURL_EXE=OFF",
          "-DBUILD_TESTING=OFF", "-DENABLE_MANUAL=OFF", "-DENABLE_THREADED_RESOLVER=OFF",
          # What would be found out by running a program.
          "-DHAVE_POLL_FINE_EXITCODE=0", "-DHAVE_FSETXATTR_5_EXITCODE=1", "-DHAVE_FSETXATTR_6_EXITCODE=1",
          "-DHAVE_GLIBC_STRERROR_R_EXITCODE=1", "-DHAVE_POSIX_STRERROR_R_EXITCODE=0",
          "-DHAVE_GETHOSTBYNAME_R_6=0", "-DHAVE_GETHOSTBYNAME_R_6_REENTRANT=0"],
+        ["ninja", "-C", "{build}", "install"],
+    ]),
+    "cmocka": ("libcmocka-dev", [
+        [*CMAKE, "-DWITH_STATIC_LIB=ON", "-DWITH_EXAMPLES=OFF", "-DUNIT_TESTING=OFF", "-DCMAKE_C_FLAGS=-w"],
         ["ninja", "-C", "{build}", "install"],
     ]),
     "sqlite3": ("libsqlite3-dev", [
@@ -74,8 +81,9 @@ LIBRARIES = {
                      "cp libsqlite3.a {prefix}/lib && cp sqlite3.h {prefix}/include"],
     ]),
 }
-# Those that install no .pc file of their own, and what they need besides.
-DESCRIBED = {"libuv": ("uv", "-lpthread -lkvm"), "libarchive": ("archive", ""), "sqlite3": ("sqlite3", "-lpthread -lm")}
+# Those whose own .pc file is not there, or names the compiler's libraries; and what they need besides.
+DESCRIBED = {"libuv": ("uv", "-lpthread"), "libarchive": ("archive", ""), "libcurl": ("curl", ""),
+             "sqlite3": ("sqlite3", "-lpthread -lm")}
 
 
 def output(*command):
@@ -124,7 +132,8 @@ class Toolchain:
         self.triple = f"{architecture}-unknown-freebsd{version}"
         bin_ = os.path.join(CACHE, "bin", self.triple)
         compiler = zig()
-        head = f'#!/bin/sh\nexport ZIG_GLOBAL_CACHE_DIR="{CACHE}/zig" ZIG_LOCAL_CACHE_DIR="{CACHE}/zig"\n'
+        # What is compiled for a tree stays in that tree.
+        head = f'#!/bin/sh\nexport ZIG_GLOBAL_CACHE_DIR="{CACHE}/zig" ZIG_LOCAL_CACHE_DIR="${{ZIG_LOCAL_CACHE_DIR:-{CACHE}/zig}}"\n'
         target = f"{architecture}-freebsd.{version}-none"
         # Meson asks the linker who it is, which zig passes on to nobody.
         cc = head + (f'case " $* " in *" -Wl,--version "*) echo "LLD (compatible with GNU linkers)" && exit ;; esac\n'
@@ -150,6 +159,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
         return written(os.path.join(CACHE, "bin", self.triple, "cross.ini"), f"""[binaries]
 c = '{self.cc}'
 ar = '{self.ar}'
+pkgconfig = 'pkg-config'
 pkg-config = 'pkg-config'
 
 [properties]
@@ -173,6 +183,9 @@ def headers(architecture):
 
 # ---- sources ----
 
+apt_turn = threading.Lock()
+apt_updated = []
+
 
 def apt_options():
     """Lists and sources of our own, from the same places as the host's, which mostly has binary packages only."""
@@ -192,15 +205,18 @@ def apt_options():
             "-o", "Dir::Cache=" + apt, "-o", "APT::Sandbox::User=root"]
 
 
-def source(package, version, updated):
+def source(package, version):
     """The unpacked source, with Debian's changes, of the version that the host has, or of one that is still to be had."""
     directory = os.path.join(CACHE, "sources", f"{package}-{version.replace(':', '_')}")
-    if os.path.isdir(directory):
-        return directory
+    with apt_turn:
+        return directory if os.path.isdir(directory) else source_get(package, version, directory)
+
+
+def source_get(package, version, directory):
     options = apt_options()
-    if not updated:
+    if not apt_updated:
         subprocess.run(["apt-get", *options, "update"], check=True)
-        updated.append(True)
+        apt_updated.append(True)
     part = directory + ".part"
     shutil.rmtree(part, ignore_errors=True)
     os.makedirs(part)
@@ -233,7 +249,7 @@ def library_make(name, commands, src, toolchain, prefix):
     for command in commands:
         with open(build + ".log", "a", encoding="utf-8") as log:
             ran = subprocess.run([part.format(**words) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                 cwd=build, check=False)
+                                 cwd=build, env={**os.environ, "ZIG_LOCAL_CACHE_DIR": build + "/zig"}, check=False)
         if ran.returncode:
             with open(build + ".log", encoding="utf-8", errors="replace") as log:
                 print("".join(log.readlines()[-60:]))
@@ -245,31 +261,40 @@ def library_make(name, commands, src, toolchain, prefix):
 
 def package_config(root, made):
     """One directory of .pc files for all of them."""
-    for name, (library, needs) in DESCRIBED.items():
-        prefix = made[library]
-        written(os.path.join(root, name + ".pc"), f"Name: {name}\nDescription: {name}\nVersion: 0\n"
-                                                  f"Libs: -L{prefix}/lib -l{library} {needs}\nCflags: -I{prefix}/include\n")
     for library, prefix in made.items():
         for path in glob.glob(os.path.join(glob.escape(prefix), "lib", "pkgconfig", "*.pc")):
             with open(path, encoding="utf-8") as f:
                 written(os.path.join(root, os.path.basename(path)), f.read())
+    for name, (library, needs) in DESCRIBED.items():
+        prefix = made[library]
+        written(os.path.join(root, name + ".pc"), f"Name: {name}\nDescription: {name}\nVersion: 0\n"
+                                                  f"Libs: -L{prefix}/lib -l{library} {needs}\nCflags: -I{prefix}/include\n")
 
 
 def libraries(architecture):
     """The prefix whose lib/pkgconfig names all of them."""
     toolchain = Toolchain(architecture, LIBRARIES_FOR)
-    updated, made, keys = [], {}, {}
+    made, keys = {}, {}
     for name, (package, commands) in LIBRARIES.items():
         src, version = output("dpkg-query", "-W", "-f", "${source:Package} ${source:Version}", package).split()
         keys[name] = digest(ZIG, toolchain.triple, commands, version)
         prefix = made[name] = os.path.join(CACHE, "libraries", f"{name}-{architecture}-{keys[name]}")
         if not os.path.exists(os.path.join(prefix, "complete")):
-            library_make(name, commands, source(src, version, updated), toolchain, prefix)
+            library_make(name, commands, source(src, version), toolchain, prefix)
     root = os.path.join(CACHE, "prefix", f"{architecture}-{digest(keys, DESCRIBED)}")
     package_config(os.path.join(root, "lib", "pkgconfig"), made)
     return root
 
 
-if __name__ == "__main__":
-    for one in sorted({architecture for architecture, _ in TARGETS.values()}):
-        print(libraries(one))
+def all_libraries():
+    """Both architectures beside each other: most of it is asking the compiler one question after another."""
+    names = sorted({architecture for architecture, _ in TARGETS.values()})
+    os.makedirs(CACHE, exist_ok=True)
+    with open(os.path.join(CACHE, "lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        zig()
+        with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+            made = dict(zip(names, pool.map(libraries, names)))
+        for name in ("sources", "apt"):  # a recipe that changes gets them anew
+            shutil.rmtree(os.path.join(CACHE, name), ignore_errors=True)
+    return made

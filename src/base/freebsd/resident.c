@@ -2,6 +2,7 @@
 
 #include "base/defer.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/param.h>
