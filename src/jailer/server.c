@@ -234,7 +234,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, pid_t pid, int statu
 			end->start_step, strerror(end->start_error));
 	} else if (WIFSIGNALED(event.status) || !jail_runs_call(slot->kind)) {
 		/* Of a build it may be a child that was ended. */
-		event.out_of_memory = jail_runner->out_of_memory(&slot->parts);
+		event.out_of_memory = end->starved || jail_runner->out_of_memory(&slot->parts);
 	}
 	outbox_send(&j->out, &event, -1);
 	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED &&

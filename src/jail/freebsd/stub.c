@@ -1,0 +1,229 @@
+/*
+ * Theory of operation. A jail's program has a process beside it, the stub: a fork of the jailer that
+ * stays outside the jail, where nothing inside can see, signal or trace it, under the slot's uid. It
+ * makes the program by pdfork(2): whatever ends the stub closes its process descriptor, and the
+ * kernel then kills the program. So the jailer ends a jail by killing the stub, and a jailer that
+ * dies takes its stubs along (the parent's death signal). Being a reaper, the stub has whatever the
+ * program leaves behind as its own, kills that when the program has ended, and reports in memory
+ * shared with the jailer, which no program of the jail has: exec replaces its memory.
+ *
+ * The program's process enters the jail, which is the last thing that needs root, gives up what it
+ * is, limits its descriptors by Capsicum and becomes the program. Capability mode itself is not for
+ * Go programs, which open files by name.
+ *
+ * Between fork and exec only async-signal-safe calls are made.
+ */
+
+#include "jail/freebsd/freebsd.h"
+
+#include "base/freebsd/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct starting {
+	const struct jail_plan *plan;
+	unsigned slot;
+	enum jail_kind kind;
+	int jid;
+	const int *fds;
+	struct jail_end *end;
+	pid_t jailer;
+};
+
+static _Noreturn void give_up(struct jail_end *end, const char *step)
+{
+	end->start_error = errno != 0 ? errno : EINVAL;
+	for (size_t i = 0; i + 1 < sizeof(end->start_step) && step[i] != '\0'; i++)
+		end->start_step[i] = step[i];
+	__atomic_store_n(&end->reported, 1, __ATOMIC_RELEASE);
+	sys->exit(1);
+}
+
+static void identity_drop(const struct starting *s)
+{
+	const uid_t uid = freebsd_facts.uid_base + s->slot;
+	if (sys->setgroups_none() < 0 || sys->setresgid(uid, uid, uid) < 0 ||
+		sys->setresuid(uid, uid, uid) < 0)
+		give_up(s->end, "uid");
+}
+
+static void limit_set(const struct starting *s, int what, uint64_t value)
+{
+	if (sys->setrlimit(what, value) < 0)
+		give_up(s->end, "limits");
+}
+
+/* The uid is the slot's alone: of a call there are the stub and the program, which then starts no
+ * other. These hold without rctl too. */
+static void limits_apply(const struct starting *s)
+{
+	const struct jail_limits *limits = &s->plan->limits[s->kind];
+	const bool call = jail_runs_call(s->kind);
+	limit_set(s, SYS_LIMIT_CORE, 0);
+	limit_set(s, SYS_LIMIT_NOFILE, call ? 256 : 4096);
+	limit_set(s, SYS_LIMIT_MEMLOCK, 65536);
+	if (!call) /* what it hands out is a file on the host's disk */
+		limit_set(s, SYS_LIMIT_FSIZE, limits->tmp);
+	limit_set(s, SYS_LIMIT_NPROC, call ? 2 : limits->pids);
+}
+
+static void fd_place(const struct starting *s, int from, int to, unsigned rights)
+{
+	if (dup2(from, to) < 0)
+		give_up(s->end, "descriptors");
+	if (sys->cap_limit(to, rights) < 0)
+		give_up(s->end, "capsicum");
+}
+
+/* 0 to 3, and 4 for what a build or fetch hands out; then the program, which exec closes. The jailer
+ * keeps 0 to 9 for itself, so that no source is overwritten by a target. Returns the program's. */
+static int descriptors_place(const struct starting *s)
+{
+	fd_place(s, s->fds[JAIL_STDIN], 0, SYS_CAN_READ | SYS_CAN_SEEK);
+	fd_place(s, s->fds[JAIL_STDOUT], 1, SYS_CAN_WRITE);
+	fd_place(s, s->fds[JAIL_STDERR], 2, SYS_CAN_WRITE);
+	fd_place(s, s->fds[JAIL_CONTROL], 3, SYS_CAN_READ | SYS_CAN_WRITE);
+	int program = 4;
+	if (s->fds[JAIL_BULK] >= 0) {
+		fd_place(s, s->fds[JAIL_BULK], 4,
+			SYS_CAN_READ | SYS_CAN_WRITE | SYS_CAN_SEEK | SYS_CAN_TRUNCATE);
+		program = 5;
+	}
+	fd_place(s, s->fds[JAIL_PROGRAM], program, SYS_CAN_READ | SYS_CAN_EXEC);
+	if (fcntl(program, F_SETFD, FD_CLOEXEC) < 0)
+		give_up(s->end, "descriptors");
+	return program;
+}
+
+/* A call's own /dev/null: flags set on a shared one would be the next call's too. */
+static void nothing_open(const struct starting *s)
+{
+	const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (nothing < 0)
+		give_up(s->end, "stdin");
+	fd_place(s, nothing, 0, SYS_CAN_READ | SYS_CAN_SEEK);
+	(void)close(nothing);
+}
+
+/* Only what is given to the program is left open: among the rest may be directories, with which
+ * jail_attach refuses. */
+static void jail_enter(const struct starting *s)
+{
+	if (!jail_runs_call(s->kind) && sys->cpus_open() < 0)
+		give_up(s->end, "cpus");
+	if (sys->jail_attach(s->jid) < 0)
+		give_up(s->end, "jail_attach");
+	if (sys->chdir("/tmp") < 0)
+		give_up(s->end, "chdir");
+	if (jail_runs_call(s->kind))
+		nothing_open(s);
+}
+
+static _Noreturn void program_exec(const struct starting *s)
+{
+	static char *const exec_argv[] = {"call", NULL};
+	static char *const build_argv[] = {"tool", "build", NULL};
+	static char *const fetch_argv[] = {"tool", "fetch", NULL};
+	static char *const seed_argv[] = {"tool", "seed", NULL};
+	static char *const *const argv[JAIL_KINDS] = {[JAIL_EXEC] = exec_argv,
+		[JAIL_BUILD] = build_argv,
+		[JAIL_FETCH] = fetch_argv,
+		[JAIL_GIT] = fetch_argv,
+		[JAIL_SEED] = seed_argv,
+		[JAIL_EXEC_NET] = exec_argv};
+	const int program = descriptors_place(s);
+	if (sys->close_range((unsigned)program + 1, ~0U) < 0)
+		give_up(s->end, "close_range");
+	jail_enter(s);
+	identity_drop(s);
+	if (sys->procctl_int(SYS_PROC_NO_NEW_PRIVS, SYS_NO_NEW_PRIVS_ENABLE) < 0)
+		give_up(s->end, "no_new_privs");
+	if (sys->procctl_int(SYS_PROC_TRACE, SYS_TRACE_DISABLE_EXEC) < 0)
+		give_up(s->end, "trace");
+	limits_apply(s);
+	sigset_t none;
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)sys->fexecve(program, argv[s->kind], s->plan->environment[s->kind]);
+	give_up(s->end, "exec");
+}
+
+/* Nothing of the jail's descriptors may stay open here: their readers wait for end of file. */
+static void stub_part(const struct starting *s, int program)
+{
+	if (dup2(program, 0) < 0 || sys->close_range(1, ~0U) < 0)
+		give_up(s->end, "descriptors");
+	if (sys->cap_limit(0, SYS_CAN_WAIT) < 0)
+		give_up(s->end, "capsicum");
+	identity_drop(s);
+}
+
+/* The limit is looked at about once a second and what is above it is killed (limits.c): no counter
+ * tells, but the size that was reached. */
+static bool was_starved(const struct starting *s, const struct sys_usage *usage)
+{
+	return freebsd_facts.racct && usage->memory_peak >= s->plan->limits[s->kind].memory;
+}
+
+static _Noreturn void stub_wait(const struct starting *s, pid_t program)
+{
+	int status = 0;
+	struct sys_usage usage = {0};
+	while (sys->wait(program, &status, &usage) < 0) {
+		if (errno != EINTR)
+			give_up(s->end, "wait");
+	}
+	(void)sys->reap_kill(SIGKILL);
+	s->end->status = status;
+	s->end->cpu_us = usage.cpu_us;
+	s->end->memory_peak = usage.memory_peak;
+	s->end->starved = was_starved(s, &usage);
+	__atomic_store_n(&s->end->reported, 1, __ATOMIC_RELEASE);
+	sys->exit(0);
+}
+
+static _Noreturn void stub_run(const struct starting *s)
+{
+	int descriptor = -1;
+	(void)signal(SIGPIPE, SIG_DFL);
+	if (sys->procctl_int(SYS_PROC_DEATH_SIGNAL, SIGKILL) < 0)
+		give_up(s->end, "parent death signal");
+	if (getppid() != s->jailer) /* it died before that was set */
+		sys->exit(1);
+	if (sys->reap_acquire() < 0)
+		give_up(s->end, "reaper");
+	const pid_t program = sys->pdfork(&descriptor, SYS_PD_CLOEXEC);
+	if (program == 0)
+		program_exec(s);
+	if (program < 0)
+		give_up(s->end, "pdfork");
+	stub_part(s, descriptor);
+	/* Forked, it has descriptors of its own. */
+	__atomic_store_n(&s->end->parted, 1, __ATOMIC_RELEASE);
+	stub_wait(s, program);
+}
+
+pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
+	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
+	struct fault *f)
+{
+	const struct starting s = {.plan = plan,
+		.slot = slot,
+		.kind = kind,
+		.jid = (int)parts->mark,
+		.fds = fds,
+		.end = end,
+		.jailer = getpid()};
+	*end = (struct jail_end){0};
+	const pid_t pid = sys->fork();
+	if (pid == 0)
+		stub_run(&s);
+	if (pid < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "fork a jail into slot %u", slot);
+	return pid;
+}
