@@ -264,7 +264,9 @@ class Parts:
 
     def freebsd(self):
         """The first run makes the libraries, which takes minutes; they are kept below the user's cache directory."""
-        return Suite("freebsd", [sys.executable, os.path.join(TOP, "tests/freebsd/run.py")], read_closing, 1500)
+        tools, _ = self.go()
+        return Suite("freebsd", [sys.executable, os.path.join(TOP, "tests/freebsd/run.py")], read_closing, 1500,
+                     env={**os.environ, "PATH": tools + os.pathsep + os.environ["PATH"]})
 
     def missing(self, name):
         """A part by name that is not there is a failure; among the usual ones it is not."""

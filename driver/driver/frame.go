@@ -71,17 +71,10 @@ func again(err error) bool {
 	return err == syscall.EINTR
 }
 
-// linger waits a moment for the next call as the runtime does not see it: in a system call that it sees,
-// its monitor takes the processor away and is woken for the next one, which is most of a short call's
-// cost. (It is a moment only, since what is left running may need the processor.)
-func linger() {
-	ready := struct {
-		descriptor      int32
-		events, happens int16
-	}{descriptor, 1, 0}
-	moment := syscall.Timespec{Nsec: 1000000}
-	_, _, _ = syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&ready)), 1,
-		uintptr(unsafe.Pointer(&moment)), 0, 0, 0)
+// pollable is poll's struct pollfd.
+type pollable struct {
+	descriptor      int32
+	events, happens int16
 }
 
 // first is where the frame is read: one read takes nearly every call whole.

@@ -7,6 +7,7 @@ target, and looked into. Nothing of it is run.
 
 import argparse
 import contextlib
+import functools
 import glob
 import json
 import os
@@ -21,7 +22,7 @@ TOP = cross.TOP
 NOT_HERE = 77
 # Of the base system: all else that we need is linked in here, where a FreeBSD has its packages' shared libraries.
 NEEDED = {
-    "sky-island": {"libc.so.7", "libm.so.5", "libthr.so.3", "libutil.so.9"},
+    "sky-island": {"libc.so.7", "libm.so.5", "libthr.so.3"},
     "sky-jailer": {"libc.so.7"},
 }
 NEWEST = {"14.0": "FBSD_1.7", "15.0": "FBSD_1.8"}  # what libc of that version has at most
@@ -159,6 +160,19 @@ def tidy(build):
         cross.written(clean, "")
 
 
+def driver(build, architecture):
+    """What is compiled in jails and what compiles there: the tool becomes FreeBSD's program, the driver a package of it."""
+    made = os.path.join(build, "tool-" + architecture)
+    environment = {**os.environ, "GOOS": "freebsd", "GOARCH": architecture, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOENV": "off",
+                   "GOFLAGS": "-trimpath", "GOWORK": "off", "GOCACHE": os.path.join(build, "gocache"), "GOPATH": os.path.join(build, "go"),
+                   "GOTMPDIR": build}
+    where = {"cwd": os.path.join(TOP, "driver"), "env": environment}
+    must("go", "build", "-o", made, "./cmd/tool", **where)
+    must("go", "vet", "./cmd/tool", "./driver", **where)
+    header = readelf("-h", made)
+    check(MACHINES[architecture] in header and "FreeBSD" in header, header)
+
+
 def one(name, test, tally):
     try:
         test()
@@ -180,7 +194,9 @@ def run_all(build):
         for number, test in enumerate(target.tests()):
             if not one(f"{name} {test.__name__}", test, tally) and number < 2:
                 break
-    one("tidy", lambda: tidy(build), tally)
+    for architecture in MACHINES:
+        one(f"driver {architecture}", functools.partial(driver, build, architecture), tally)
+    one("tidy", functools.partial(tidy, build), tally)
     return tally
 
 
