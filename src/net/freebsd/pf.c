@@ -113,8 +113,8 @@ bool pf_skips(const char *interfaces, const char *name)
 
 static int pfctl_ask(char *const *words, struct buf *out, struct fault *f)
 {
-	char *argv[10] = {(char *)(uintptr_t)pfctl, (char *)"-q"};
-	for (unsigned i = 2; *words != NULL && i + 1 < sizeof(argv) / sizeof(argv[0]);)
+	char *argv[10] = {(char *)(uintptr_t)pfctl};
+	for (unsigned i = 1; *words != NULL && i + 1 < sizeof(argv) / sizeof(argv[0]);)
 		argv[i++] = *words++;
 	return sys->run(argv, out, f) < 0 ? fault_wrap(f, "pfctl") : 0;
 }
@@ -160,13 +160,13 @@ static char *anchor_of(const char *instance)
 int pf_load(const char *instance, const char *file, struct fault *f)
 {
 	defer_free char *anchor = anchor_of(instance);
-	char *const words[] = {(char *)"-a", anchor, (char *)"-f", (char *)(uintptr_t)file, NULL};
+	char *const words[] = {(char *)"-q", (char *)"-a", anchor, (char *)"-f", (char *)(uintptr_t)file, NULL};
 	return pfctl_ask(words, NULL, f);
 }
 
 int pf_flush(const char *instance, struct fault *f)
 {
 	defer_free char *anchor = anchor_of(instance);
-	char *const words[] = {(char *)"-a", anchor, (char *)"-F", (char *)"rules", NULL};
+	char *const words[] = {(char *)"-q", (char *)"-a", anchor, (char *)"-F", (char *)"rules", NULL};
 	return pfctl_ask(words, NULL, f);
 }
