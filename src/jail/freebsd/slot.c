@@ -192,13 +192,6 @@ static int address_up(void *thing, struct fault *f)
 	return m->order->kind != JAIL_EXEC_NET ? 0 : net_link_make(m->plan->net, &want, f);
 }
 
-static void address_down(void *thing)
-{
-	const struct making *m = thing;
-	if (m->order->kind == JAIL_EXEC_NET)
-		(void)net_alias_remove(m->plan->net, m->order->address, NULL);
-}
-
 static int way_out_up(void *thing, struct fault *f)
 {
 	struct making *m = thing;
@@ -208,11 +201,14 @@ static int way_out_up(void *thing, struct fault *f)
 	return m->parts->fd[PART_LISTENER] < 0 ? -1 : 0;
 }
 
+/* A jail has one of the last two at most, so that nothing comes after them that could fail. */
 static const struct step slot_steps[] = {
-	{"place", place_up, place_down}, {"root", root_up, root_down},
-	{"jail", prison_up, prison_down}, {"limits", rules_up, rules_down},
-	{"address", address_up, address_down},
-	{"listener", way_out_up, NULL}, /* last: nothing comes after it that could fail */
+	{"place", place_up, place_down},
+	{"root", root_up, root_down},
+	{"jail", prison_up, prison_down},
+	{"limits", rules_up, rules_down},
+	{"address", address_up, NULL},
+	{"listener", way_out_up, NULL},
 };
 
 int slot_create(const struct jail_plan *plan, unsigned slot, const struct jail_order *order,

@@ -19,6 +19,7 @@
 struct state {
 	char path[256];
 	char toolchain[300], tree[300], record[300];
+	int directory; /* that somebody has open: with it jail_attach refuses */
 	struct net_pools pools;
 	struct net_setup net;
 	struct jail_plan plan;
@@ -91,12 +92,17 @@ static void state_make(struct state *s)
 	s->trees[0] = s->tree;
 	state_pools(s);
 	state_plan(s);
+	const int low = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->directory = fcntl(low, F_DUPFD_CLOEXEC, 30);
+	assert_true(s->directory >= 0);
+	(void)close(low);
 	world_begin();
 	world_hide(s->path);
 }
 
 static void state_remove(const struct state *s)
 {
+	(void)close(s->directory);
 	assert_int_equal(fs_remove_all(s->path, NULL), 0);
 }
 

@@ -379,7 +379,7 @@ static int world_fexecve(int fd, char *const argv[], char *const env[])
 	if (fd < WORLD_FDS && world_self.bounded[fd] && (world_self.rights[fd] & SYS_CAN_EXEC) == 0)
 		return world_refuse(EPERM);
 	program_note(argv, env);
-	if (world->end == WORLD_EXITS)
+	if (world->end == WORLD_EXITS || (world->end == WORLD_LEAVES && fork() != 0))
 		_exit(world->end_status);
 	if (world->end == WORLD_IS_KILLED)
 		(void)raise(world->end_status);

@@ -59,7 +59,8 @@ struct world_program {
 	char argv[256], environment[256], directory[256];
 };
 
-enum world_end { WORLD_EXITS, WORLD_IS_KILLED, WORLD_STAYS };
+/* LEAVES: it exits, and another process of its own stays. */
+enum world_end { WORLD_EXITS, WORLD_IS_KILLED, WORLD_STAYS, WORLD_LEAVES };
 
 struct world {
 	/* What tests say. */
