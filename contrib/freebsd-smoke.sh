@@ -17,9 +17,11 @@ passed=0
 failed=0
 number=0
 server=
+before=
 
+# Each word is a line.
 say() {
-	printf '%s\n' "$*"
+	printf '%s\n' "$@"
 }
 
 # step WORDS COMMAND…: says it, does it, counts it.
@@ -63,12 +65,14 @@ host_fits() {
 	[ "$(uname -r | cut -d. -f1)" -ge 14 ]
 }
 
-# What of ours the kernel has: jails, mounts, limits, addresses are found again by these.
-left_in_the_kernel() {
+# What of ours there is: jails, mounts, limits, anchors, processes.
+left() {
 	jls name 2>/dev/null | grep '^sky-'
 	mount -p 2>/dev/null | grep -F "$state"
 	rctl 2>/dev/null | grep '^jail:sky-'
 	pfctl -s Anchors 2>/dev/null | grep 'sky-'
+	pgrep -lx sky-island
+	pgrep -lx jailer
 	true
 }
 
@@ -77,8 +81,8 @@ nothing_there_yet() {
 		say "    $state is there: remove it, or name another by SKY_SMOKE_STATE"
 		return 1
 	}
-	before=$(left_in_the_kernel)
-	[ -z "$before" ] || say "    of others, and left alone:" "$before"
+	before=$(left)
+	[ -z "$before" ] || say "    of others, who must neither come nor go meanwhile:" "$before"
 }
 
 configured() {
@@ -95,7 +99,7 @@ island() {
 
 started() {
 	: >"$log"
-	island 2>"$log" &
+	build/sky-island -c "$config" 2>"$log" &
 	server=$!
 	waited=0
 	while [ ! -s "$state/run/address" ]; do
@@ -142,7 +146,7 @@ jails_listed() {
 }
 
 jailer_killed() {
-	jailer=$(pgrep -o -P "$server" '^jailer$|^sky-[0-9a-f]*$') || {
+	jailer=$(pgrep -o -P "$server" -x jailer || pgrep -o -P "$server" '^sky-[0-9a-f]') || {
 		say "    no process of the server is a jailer"
 		return 1
 	}
@@ -168,7 +172,7 @@ stopped() {
 }
 
 nothing_left() {
-	after=$(left_in_the_kernel)
+	after=$(left)
 	[ "$after" = "$before" ] || {
 		say "    before:" "$before" "    after:" "$after"
 		return 1
@@ -178,7 +182,6 @@ nothing_left() {
 		say "$rest"
 		return 1
 	}
-	! pgrep -l '^sky-island$|^jailer$'
 }
 
 destroyed() {
