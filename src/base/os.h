@@ -33,6 +33,12 @@ void os_apart(void);
  * their own names. */
 bool os_leads_jail(pid_t pid, const char *instance);
 
+/* ---- sockets ---- */
+
+/* Whether what recvmsg brought, by its msg_flags, ends a message of SOCK_SEQPACKET. FreeBSD from
+ * 15.0 on may bring one in parts; Linux never does. */
+bool os_message_ends(int flags);
+
 /* ---- memory, files ---- */
 
 /* Children do without these pages. */

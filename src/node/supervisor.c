@@ -174,6 +174,7 @@ static void child_begin(const struct supervisor *s)
 {
 	os_end_with_parent(SIGKILL);
 	(void)setsid(); /* the terminal's ^C is for the supervisor, which ends us in order */
+	(void)signal(SIGCHLD, SIG_DFL);
 	(void)close(s->node->lock);
 	s->node->lock = -1;
 }
@@ -341,6 +342,13 @@ static int supervisor_open(struct supervisor *s, struct fault *f)
 	return all_start(s, f);
 }
 
+/* A signal that is ignored, as SIGCHLD is by default, cannot be waited for on FreeBSD
+ * (sigwait(2)). */
+static void ignored_not(int number)
+{
+	(void)number;
+}
+
 int supervisor_run(struct node *n, int ready_fd)
 {
 	struct supervisor s = {.node = n, .control = -1, .ready_fd = ready_fd};
@@ -353,6 +361,7 @@ int supervisor_run(struct node *n, int ready_fd)
 		(void)sigaddset(&signals, waited[i]);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGCHLD, ignored_not);
 	log_set_role("supervisor");
 	if (ready_fd < 0)
 		notify_take(&n->notify);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/procctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,6 +78,11 @@ bool os_leads_jail(pid_t pid, const char *instance)
 	(void)pid;
 	(void)instance;
 	return false;
+}
+
+bool os_message_ends(int flags)
+{
+	return (flags & MSG_EOR) != 0;
 }
 
 void os_keep_from_children(const void *at, size_t len)

@@ -80,6 +80,12 @@ bool os_leads_jail(pid_t pid, const char *instance)
 	return text != NULL && strstr(text, named) != NULL && strstr(text, pids) != NULL;
 }
 
+bool os_message_ends(int flags)
+{
+	(void)flags;
+	return true;
+}
+
 void os_keep_from_children(const void *at, size_t len)
 {
 	(void)madvise((void *)(uintptr_t)at, len, MADV_DONTFORK);

@@ -6,6 +6,7 @@
 #include "jailer/loop.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/event.h>
 #include <sys/wait.h>
@@ -30,7 +31,7 @@ int loop_open(struct loop *loop)
 {
 	loop->queue = kqueue();
 	loop->children = -1;
-	return loop->queue < 0 ? -1 : 0;
+	return loop->queue < 0 ? -1 : change(loop, EVFILT_USER, 0, EV_ADD | EV_CLEAR, 0);
 }
 
 int loop_watch(const struct loop *loop, int fd)
@@ -49,13 +50,14 @@ static void ended_add(pid_t pid)
 		ended[ended_count++] = pid;
 }
 
+/* One whose end could not be seen must not live on: the next wait tells of it. */
 void loop_child(const struct loop *loop, pid_t pid)
 {
 	if (change(loop, EVFILT_PROC, (uintptr_t)pid, EV_ADD | EV_ONESHOT, NOTE_EXIT) == 0)
 		return;
-	/* It has ended before it was watched: the next wait is to say so. */
+	(void)kill(pid, SIGKILL);
 	ended_add(pid);
-	(void)change(loop, EVFILT_USER, 0, EV_ADD | EV_ONESHOT, NOTE_TRIGGER);
+	(void)change(loop, EVFILT_USER, 0, 0, NOTE_TRIGGER);
 }
 
 int loop_wait(const struct loop *loop, struct loop_event *events, int max)
