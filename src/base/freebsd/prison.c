@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* What is never allowed in a jail of ours. Those that a kernel does not know it cannot allow. */
+/* What is never allowed in a jail of ours. Those that a kernel does not know it cannot allow. Root
+ * keeps its rights inside (allow.suser): who enters must still be able to become another. */
 static const char *const refused[] = {"allow.set_hostname", "allow.sysvipc", "allow.raw_sockets",
 	"allow.chflags", "allow.mount", "allow.quotas", "allow.socket_af", "allow.mlock",
 	"allow.reserved_ports", "allow.read_msgbuf", "allow.unprivileged_proc_debug",
@@ -41,8 +42,6 @@ static void spec_put(struct params *p, const struct prison_spec *spec)
 		if (sys->jail_param(refused[i]))
 			params_bool(p, refused[i], false);
 	}
-	if (!spec->setup && sys->jail_param("allow.suser"))
-		params_bool(p, "allow.suser", false);
 	params_why(p);
 }
 

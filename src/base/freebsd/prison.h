@@ -18,7 +18,6 @@ struct prison_spec {
 	const char *path, *hostname;
 	uint32_t address;  /* 0: no IPv4 at all */
 	bool vnet;         /* a network stack of its own; no address then */
-	bool setup;        /* root keeps its rights inside, for who sets it up there */
 	int children_max;  /* jails in it */
 	int devfs_ruleset; /* of a devfs mounted in it */
 };

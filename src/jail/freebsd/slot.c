@@ -146,9 +146,8 @@ static int prison_up(void *thing, struct fault *f)
 	const struct prison_spec spec = {.name = m->name,
 		.path = m->root,
 		.hostname = JAIL_HOSTNAME,
-		.address = m->order->kind == JAIL_EXEC_NET ? m->order->address : 0,
+		.address = kind == JAIL_EXEC_NET ? m->order->address : 0,
 		.vnet = jail_kind_fetches(kind),
-		.setup = jail_kind_fetches(kind),
 		.children_max = jail_runs_call(kind) ? (int)m->plan->children_max : 0,
 		.devfs_ruleset = FREEBSD_RULESET};
 	for (unsigned tries = 0; tries < LIMIT_TRIES; tries++) {

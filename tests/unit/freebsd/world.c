@@ -257,11 +257,18 @@ static int world_reap_kill(int signal)
 	return 0;
 }
 
+/* Root has no rights in a jail that refuses it them. */
+static bool is_root(void)
+{
+	const struct world_jail *jail = world_jail_find(world_self.jid);
+	return world_self.uid == 0 && (jail == NULL || strstr(jail->allow, "nosuser") == NULL);
+}
+
 static int world_setgroups_none(void)
 {
 	if (!world_call("setgroups"))
 		return -1;
-	if (world_self.uid != 0)
+	if (!is_root())
 		return world_refuse(EPERM);
 	world_self.groups_none = true;
 	return 0;
@@ -271,7 +278,7 @@ static int world_setresgid(gid_t real, gid_t effective, gid_t saved)
 {
 	if (!world_call("setresgid"))
 		return -1;
-	if (world_self.uid != 0)
+	if (!is_root())
 		return world_refuse(EPERM);
 	if (real != effective || effective != saved)
 		abort();
@@ -283,7 +290,7 @@ static int world_setresuid(uid_t real, uid_t effective, uid_t saved)
 {
 	if (!world_call("setresuid"))
 		return -1;
-	if (world_self.uid != 0)
+	if (!is_root())
 		return world_refuse(EPERM);
 	if (real != effective || effective != saved)
 		abort();

@@ -50,6 +50,8 @@ static bool allow_is_known(const char *name)
 {
 	if (strncmp(name, "allow.", 6) != 0)
 		return false;
+	if (world->old_kernel && strstr(name, "unprivileged_proc_debug") != NULL)
+		return false;
 	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
 		if (strcmp(name + 6, allowed[i]) == 0 ||
 			(strncmp(name + 6, "no", 2) == 0 && strcmp(name + 8, allowed[i]) == 0))
@@ -60,8 +62,6 @@ static bool allow_is_known(const char *name)
 
 bool world_jail_param(const char *name)
 {
-	if (world->old_kernel && strncmp(name, "allow.suser", 11) == 0)
-		return false;
 	return strcmp(name, "ip6") == 0 ||
 	       (strncmp(name, "allow.no", 8) != 0 && allow_is_known(name));
 }
@@ -265,6 +265,8 @@ static void pairs_log(const struct world_pair *pairs, int count)
 	char line[3000] = "jail_set";
 	for (int i = 0; i < count; i++) {
 		const struct known *k = known_find(pairs[i].name);
+		if (k == NULL)
+			abort();
 		char *at = line + strlen(line);
 		const size_t room = sizeof(line) - strlen(line);
 		uint32_t network = 0;
@@ -413,6 +415,8 @@ static bool has_directory_open(void)
 {
 	DIR *all = opendir("/proc/self/fd");
 	bool found = false;
+	if (all == NULL)
+		abort();
 	for (const struct dirent *e = readdir(all); e != NULL && !found; e = readdir(all)) {
 		struct stat st;
 		const int fd = atoi(e->d_name);
