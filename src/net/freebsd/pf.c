@@ -160,13 +160,15 @@ static char *anchor_of(const char *instance)
 int pf_load(const char *instance, const char *file, struct fault *f)
 {
 	defer_free char *anchor = anchor_of(instance);
-	char *const words[] = {(char *)"-q", (char *)"-a", anchor, (char *)"-f", (char *)(uintptr_t)file, NULL};
+	char *const words[] = {
+		(char *)"-q", (char *)"-a", anchor, (char *)"-f", (char *)(uintptr_t)file, NULL};
 	return pfctl_ask(words, NULL, f);
 }
 
 int pf_flush(const char *instance, struct fault *f)
 {
 	defer_free char *anchor = anchor_of(instance);
-	char *const words[] = {(char *)"-q", (char *)"-a", anchor, (char *)"-F", (char *)"rules", NULL};
+	char *const words[] = {
+		(char *)"-q", (char *)"-a", anchor, (char *)"-F", (char *)"rules", NULL};
 	return pfctl_ask(words, NULL, f);
 }
