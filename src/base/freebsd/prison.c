@@ -52,9 +52,13 @@ int prison_make(const struct prison_spec *spec, struct fault *f)
 	const int jid = sys->jail_set(p.iov, p.count, SYS_JAIL_CREATE);
 	if (jid >= 0)
 		return jid;
-	const int error = errno;
-	return fault_set(f, error == EPERM ? FAULT_BUSY : FAULT_PLATFORM, error,
-		"jail_set %s%s%.200s", spec->name, p.why[0] != '\0' ? ": " : "", p.why);
+	if (errno == EPERM)
+		return fault_set(f, FAULT_BUSY, EPERM,
+			"jail_set %s: its parent may have no more jails (children.max), or "
+			"we are not root",
+			spec->name);
+	return fault_set(f, FAULT_PLATFORM, errno, "jail_set %s%s%.200s", spec->name,
+		p.why[0] != '\0' ? ": " : "", p.why);
 }
 
 /* What there is to know of one, of which the caller has put the name or the jid. Of jails that are

@@ -81,6 +81,8 @@ static int freebsd_prepare(struct jail_plan *plan, struct fault *f)
 	facts_find(plan);
 	if (!freebsd_facts.racct)
 		log_warn("%s", no_racct);
+	if (plan->proc)
+		log_warn("jails.proc: jails have no /proc on FreeBSD");
 	if (slots_clear(plan, f) < 0 || build_remove(plan, f) < 0 || devices_prepare(f) < 0)
 		return -1;
 	if (plan->net != NULL && net_host_clear(plan->net, f) < 0)

@@ -165,9 +165,10 @@ static void stub_part(const struct starting *s, int program)
 
 /* The limit is looked at about once a second and what is above it is killed (limits.c): no counter
  * tells, but the size that was reached. */
-static bool was_starved(const struct starting *s, const struct sys_usage *usage)
+static bool was_starved(const struct starting *s, int status, const struct sys_usage *usage)
 {
-	return freebsd_facts.racct && usage->memory_peak >= s->plan->limits[s->kind].memory;
+	return freebsd_facts.racct && status != 0 &&
+	       usage->memory_peak >= s->plan->limits[s->kind].memory;
 }
 
 static _Noreturn void stub_wait(const struct starting *s, pid_t program)
@@ -182,7 +183,7 @@ static _Noreturn void stub_wait(const struct starting *s, pid_t program)
 	s->end->status = status;
 	s->end->cpu_us = usage.cpu_us;
 	s->end->memory_peak = usage.memory_peak;
-	s->end->starved = was_starved(s, &usage);
+	s->end->starved = was_starved(s, status, &usage);
 	__atomic_store_n(&s->end->reported, 1, __ATOMIC_RELEASE);
 	sys->exit(0);
 }
