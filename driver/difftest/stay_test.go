@@ -2,6 +2,7 @@ package difftest
 
 import (
 	"encoding/binary"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -12,7 +13,11 @@ import (
 
 // Calls that say that others follow: one program serves them all, and ends with the one that does not.
 
-const stays = 4
+const (
+	stays   = 4
+	follows = 8
+	slot    = 512 // bytes of each frame, where another may lie behind it
+)
 
 // visit is a program that serves several calls.
 type visit struct {
@@ -61,41 +66,60 @@ func visitOf(t *testing.T, program string) *visit {
 	return v
 }
 
-// call gives it a call; what it printed before its answer is in the pipe by then.
-func (v *visit) call(flags byte, timeout time.Duration, name string, rest []byte) (kind byte, payload, printed string) {
-	v.t.Helper()
+// frameOf is a call's frame, as long as a slot at least.
+func frameOf(flags byte, timeout time.Duration, name string, rest []byte) []byte {
 	call := binary.LittleEndian.AppendUint64([]byte{'C', flags}, uint64(timeout))
 	call = binary.LittleEndian.AppendUint16(call, uint16(len(name)))
 	call = append(append(call, name...), rest...)
-	frame := binary.LittleEndian.AppendUint32(nil, uint32(len(call)))
-	if _, err := v.socket.Write(append(frame, call...)); err != nil {
+	frame := append(binary.LittleEndian.AppendUint32(nil, uint32(len(call))), call...)
+	return append(frame, make([]byte, max(0, slot-len(frame)))...)
+}
+
+// call gives it a call; what it wrote before its answer is in the pipe by then.
+func (v *visit) call(flags byte, timeout time.Duration, name string, rest []byte) (kind byte, payload, written string) {
+	v.t.Helper()
+	v.send(frameOf(flags, timeout, name, rest))
+	kind, payload = readFrame(v.socket)
+	return kind, payload, v.written()
+}
+
+func (v *visit) send(frames []byte) {
+	v.t.Helper()
+	if _, err := v.socket.Write(frames); err != nil {
 		v.t.Error(err)
 	}
-	kind, payload = readFrame(v.socket)
+}
+
+func (v *visit) written() string {
 	buffer := make([]byte, 65536)
 	_ = v.output.SetReadDeadline(time.Now().Add(time.Millisecond))
 	n, _ := v.output.Read(buffer)
-	return kind, payload, string(buffer[:n])
+	return string(buffer[:n])
 }
 
 func (v *visit) says(call, want string) {
 	v.t.Helper()
 	l := encodeOne(call)
-	if kind, payload, printed := v.call(stays, 0, l.name, l.nodes); kind != 'V' || printed != want {
-		v.t.Errorf("%s: %c %q %q, not %q", call, kind, payload, printed, want)
+	if kind, payload, written := v.call(stays, 0, l.name, l.nodes); kind != 'Q' || payload != want || written != "" {
+		v.t.Errorf("%s: %c %q %q, not %q", call, kind, payload, written, want)
 	}
 }
 
 func (v *visit) typed(name, arguments, want string) {
 	v.t.Helper()
-	if kind, payload, printed := v.call(stays|asTyped, time.Hour, name, []byte(arguments)); kind != 'V' || printed != want {
-		v.t.Errorf("%s %s: %c %q %q, not %q", name, arguments, kind, payload, printed, want)
+	kind, payload, written := v.call(stays|asTyped, time.Hour, name, []byte(arguments))
+	if kind != 'Q' || payload != want || written != "" {
+		v.t.Errorf("%s %s: %c %q %q, not %q", name, arguments, kind, payload, written, want)
 	}
 }
 
 const stayer = `package stayer
 
-import "context"
+import (
+	"context"
+	"os"
+	"strings"
+)
 
 var n int
 var texts []string
@@ -103,6 +127,8 @@ var last context.Context
 
 func Count() int                 { n++; return n }
 func Keep(text string) []string  { texts = append(texts, text); return texts }
+func Write(text string) int      { n++; os.Stdout.WriteString(text); return n }
+func Much() string               { return strings.Repeat("x", 4<<20) }
 func Small(x int8) int8          { return x }
 func Chan() any                  { return make(chan int) }
 func Wait() int                  { var c chan int; return <-c }
@@ -181,8 +207,47 @@ func TestStayExpression(t *testing.T) {
 	}
 	v := visitOf(t, program)
 	for _, want := range []string{"10", "20", "30"} {
-		if kind, _, printed := v.call(stays, 0, "", []byte{0, 0}); kind != 'V' || printed != want {
+		if kind, printed, _ := v.call(stays, 0, "", []byte{0, 0}); kind != 'Q' || printed != want {
 			t.Errorf("%c %q, not %q", kind, printed, want)
 		}
+	}
+}
+
+// Of calls that lie behind each other none is made behind one that wrote something, until what it wrote was read.
+func TestStayFollows(t *testing.T) {
+	p := made(t, "example.invalid/stayer", "stayer", map[string]map[string]string{"example.invalid/stayer": {"stayer.go": stayer}})
+	p.build(t)
+	v := visitOf(t, p.artifact)
+	count, write := encodeOne(`Count()`), encodeOne(`Write("mine ")`)
+	follow := frameOf(stays|follows, 0, count.name, count.nodes)
+	frames := append(frameOf(stays, 0, count.name, count.nodes), follow...)
+	frames = append(frames, frameOf(stays|follows, 0, write.name, write.nodes)...)
+	frames = append(append(frames, follow...), frameOf(follows, 0, count.name, count.nodes)...)
+	v.send(frames)
+	for i, want := range []string{"Q1", "Q2", "V", "P", "P"} {
+		if kind, payload := readFrame(v.socket); string(kind)+payload != want {
+			t.Errorf("answer %d: %c %q, not %s", i, kind, payload, want)
+		}
+	}
+	if written := v.written(); written != "mine 3" {
+		t.Errorf("it wrote %q", written)
+	}
+	v.says(`Count()`, "4")
+	v.send(follow)
+	if kind, payload := readFrame(v.socket); kind != 'Q' || payload != "5" {
+		t.Errorf("behind a quiet one: %c %q", kind, payload)
+	}
+}
+
+// What no frame holds is in the pipe.
+func TestStayMuch(t *testing.T) {
+	p := made(t, "example.invalid/stayer", "stayer", map[string]map[string]string{"example.invalid/stayer": {"stayer.go": stayer}})
+	p.build(t)
+	v := visitOf(t, p.artifact)
+	much := encodeOne(`Much()`)
+	v.send(frameOf(stays, 0, much.name, much.nodes))
+	n, err := io.CopyN(io.Discard, v.output, 4<<20)
+	if kind, payload := readFrame(v.socket); kind != 'V' || payload != "" || n != 4<<20 {
+		t.Errorf("%c %d bytes, %v", kind, n, err)
 	}
 }

@@ -9,8 +9,11 @@ type Results = []any
 func MainExpression(evaluate func() Results, errors ErrorPlace) {
 	limitStack()
 	ready()
-	for {
-		c := receive()
+	for again := false; ; again = true {
+		c := receive(again)
+		if c.pass() {
+			continue
+		}
 		if c.typed() {
 			answer(frameRefused, "this program was built for one expression, which takes no arguments")
 		} else {
@@ -19,7 +22,6 @@ func MainExpression(evaluate func() Results, errors ErrorPlace) {
 		if !c.stays() {
 			return
 		}
-		linger()
 	}
 }
 

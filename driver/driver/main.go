@@ -11,13 +11,12 @@
 package driver
 
 import (
-	"fmt"
+	"os"
 	"reflect"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // Table is what an artifact offers: sorted by name, so that it can be laid out at compile time and
@@ -44,20 +43,24 @@ type Type struct {
 func Main(table *Table) {
 	limitStack()
 	ready()
-	table.warm()
-	for {
-		c := receive()
+	if !called() {
+		warm()
+	}
+	for again := false; ; again = true {
+		c := receive(again)
+		if c.pass() {
+			continue
+		}
 		table.serve(&c)
 		if !c.stays() {
 			return
 		}
 		c.end()
-		linger()
 	}
 }
 
 func (t *Table) serve(c *request) {
-	f, ok := t.function(c.name)
+	value, ok := t.function(c.name)
 	if !ok {
 		if c.typed() {
 			answer(frameRefused, "the package has no plain function "+strconv.Quote(c.name))
@@ -66,6 +69,10 @@ func (t *Table) serve(c *request) {
 		answer(frameDeclined, "no plain function has this name")
 		return
 	}
+	if serveDirect(value, c) {
+		return
+	}
+	f := reflect.ValueOf(value)
 	arguments, ok := t.arguments(f, c)
 	if !ok {
 		return
@@ -103,14 +110,14 @@ func call(f reflect.Value, arguments []reflect.Value) []reflect.Value {
 	return f.Call(arguments)
 }
 
-func (t *Table) function(name string) (reflect.Value, bool) {
+func (t *Table) function(name string) (any, bool) {
 	i, ok := slices.BinarySearchFunc(t.Functions, name, func(e Function, name string) int {
 		return strings.Compare(e.Name, name)
 	})
 	if !ok {
-		return reflect.Value{}, false
+		return nil, false
 	}
-	return reflect.ValueOf(t.Functions[i].Value), true
+	return t.Functions[i].Value, true
 }
 
 // named gives the package's exported type of that name.
@@ -126,11 +133,9 @@ func (t *Table) named(name string) (reflect.Type, bool) {
 
 // finish prints the results, or gives them as JSON, and reports that the call returned.
 func finish(c *request, values []any, errors ErrorPlace) {
+	kind := c.returned()
 	if !c.json() {
-		if len(values) > 0 {
-			fmt.Print(values...)
-		}
-		answer(frameResult, "")
+		printed(kind, values)
 		return
 	}
 	text, why := encodeResults(values, errors)
@@ -138,18 +143,29 @@ func finish(c *request, values []any, errors ErrorPlace) {
 		answer(frameNotJSON, why)
 		return
 	}
-	answer(frameResult, text)
+	answer(kind, text)
+}
+
+// printed hands out what the call printed: with the answer, or in the pipe where there is something already.
+func printed(kind byte, values []any) {
+	text := ""
+	if len(values) > 0 && kind == frameQuiet {
+		text = shown(values)
+	} else if len(values) > 0 {
+		show(values)
+	}
+	if len(text) >= frameMax {
+		kind = frameResult
+		_, _ = os.Stdout.WriteString(text)
+		text = ""
+	}
+	answer(kind, text)
 }
 
 // limitStack makes endless recursion Go's own clean fatal error: the default limit, 1 GB, is more than
-// a jail has. Growing needs the old and the new stack at once.
+// a jail has. Growing needs the old and the new stack at once. (The runtime has read GOMEMLIMIT already.)
 func limitStack() {
-	text, ok := syscall.Getenv("GOMEMLIMIT")
-	if !ok {
-		return
-	}
-	limit, err := strconv.Atoi(text)
-	if err == nil && limit > 0 && limit/2 < 1<<30 {
-		debug.SetMaxStack(limit / 2)
+	if limit := debug.SetMemoryLimit(-1); limit > 0 && limit/2 < 1<<30 {
+		debug.SetMaxStack(int(limit / 2))
 	}
 }

@@ -120,6 +120,11 @@ func hasError(f reflect.Type) ErrorPlace {
 // encodeResults gives {"results":[…],"error":null|"text"}; why is empty on success.
 func encodeResults(values []any, place ErrorPlace) (text, why string) {
 	failure, values := splitError(values, place)
+	if failure == nil {
+		if text, ok := plainResults(values); ok {
+			return text, ""
+		}
+	}
 	var out bytes.Buffer
 	out.WriteString(`{"results":[`)
 	for i, value := range values {

@@ -89,7 +89,7 @@ void exchange_identify(struct api *api, struct http_exchange *x)
 	else
 		(void)snprintf(
 			note->id, sizeof(note->id), "%s%08lx", api->id_prefix, ++api->requests);
-	http_add_header(x, "X-Request-Id", "%s", note->id);
+	http_add_text(x, "X-Request-Id", note->id);
 	observe_begin(x);
 }
 

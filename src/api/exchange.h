@@ -70,6 +70,8 @@ void reuse_tell(struct http_exchange *x, const struct pool_result *result);
 /* Text for JSON: what is not UTF-8 becomes U+FFFD. *clean says whether nothing was replaced. The
  * caller frees. */
 char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean);
+/* The same as a JSON string, with its quotes, appended. False: something was replaced. */
+bool text_quote(struct buf *to, const char *data, size_t len);
 
 /* The first value of that name in the query, decoded (percent, '+'); NULL where there is none. The
  * caller frees. */

@@ -211,11 +211,6 @@ static int request_read(struct http_exchange *x, struct invoke_request *r, struc
 
 /* ---- answering ---- */
 
-static double ms(uint64_t ns)
-{
-	return (double)ns / 1e6;
-}
-
 _Static_assert((int)STAGE_RUN == (int)METRIC_STAGE_RUN, "metrics' stages are those of calls");
 
 /* Of fetch, build and jail only what this call had to wait for; a hit of the cache is no fetch. */
@@ -232,14 +227,27 @@ static void stages_count(const struct pending *p, const struct invoke_answer *a)
 		metrics_time_of(METRIC_STAGE, STAGE_RUN, 0, a->run_ns);
 }
 
+/* "resolve;dur=0.017, …", in milliseconds. */
+static void timing_put(struct buf *to, const struct pending *p, const struct invoke_answer *a)
+{
+	const struct {
+		const char *name;
+		uint64_t ns;
+	} stages[] = {{"resolve;dur=", p->resolve_ns}, {", fetch;dur=", a->fetch_ns},
+		{", build;dur=", a->build_ns}, {", queue;dur=", a->queue_ns},
+		{", jail;dur=", a->jail_ns}, {", run;dur=", a->run_ns}};
+	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+		buf_puts(to, stages[i].name);
+		buf_put_decimal(to, (stages[i].ns + 500) / 1000, 3);
+	}
+}
+
 static void timing_add(const struct pending *p, const struct invoke_answer *a)
 {
 	struct http_exchange *x = p->x;
-	http_add_header(x, "Server-Timing",
-		"resolve;dur=%.3f, fetch;dur=%.3f, build;dur=%.3f, queue;dur=%.3f, jail;dur=%.3f, "
-		"run;dur=%.3f",
-		ms(p->resolve_ns), ms(a->fetch_ns), ms(a->build_ns), ms(a->queue_ns),
-		ms(a->jail_ns), ms(a->run_ns));
+	defer_buf struct buf timing = {0};
+	timing_put(&timing, p, a);
+	http_add_text(x, "Server-Timing", timing.data);
 	if (a->busted)
 		http_add_header(x, "X-Sky-Island-Cache", "bust%s", a->proxied ? "; proxy" : "");
 	if (a->source == NULL)
@@ -248,7 +256,15 @@ static void timing_add(const struct pending *p, const struct invoke_answer *a)
 	note->module = a->source->module[0] != '\0' ? a->source->module : "std";
 	note->version = a->source->version;
 	defer_free char *module = source_label(a->source);
-	http_add_header(x, "X-Sky-Island-Module", "%s", module);
+	http_add_text(x, "X-Sky-Island-Module", module);
+}
+
+static char *base64_of(const char *data, size_t len)
+{
+	const size_t size = sodium_base64_ENCODED_LEN(len, sodium_base64_VARIANT_ORIGINAL);
+	char *encoded = mem_alloc(size);
+	return sodium_bin2base64(
+		encoded, size, (const unsigned char *)data, len, sodium_base64_VARIANT_ORIGINAL);
 }
 
 static void text_set(json_t *to, const char *name, const char *data, size_t len)
@@ -259,13 +275,20 @@ static void text_set(json_t *to, const char *name, const char *data, size_t len)
 	(void)json_object_set_new(to, name, json_stringn_nocheck(text, clean_len));
 	if (clean)
 		return;
-	size_t size = sodium_base64_ENCODED_LEN(len, sodium_base64_VARIANT_ORIGINAL);
-	defer_free char *encoded = mem_alloc(size);
-	(void)sodium_bin2base64(
-		encoded, size, (const unsigned char *)data, len, sodium_base64_VARIANT_ORIGINAL);
+	defer_free char *encoded = base64_of(data, len);
 	char key[64];
 	(void)snprintf(key, sizeof(key), "%s_base64", name);
 	(void)json_object_set_new(to, key, json_string_nocheck(encoded));
+}
+
+/* The same to an object's text. */
+static void text_put(struct buf *to, const char *name, const char *data, size_t len)
+{
+	buf_printf(to, ",\"%s\":", name);
+	if (text_quote(to, data, len))
+		return;
+	defer_free char *encoded = base64_of(data, len);
+	buf_printf(to, ",\"%s_base64\":\"%s\"", name, encoded);
 }
 
 /* "results" and "error" as the driver wrote them. The function can write frames too, so only these
@@ -316,16 +339,11 @@ static void value_respond(struct pending *p, const struct pool_result *r)
 	}
 
 	defer_buf struct buf out = {0};
-	json_t *body = json_object();
-	(void)json_object_set_new(body, "timestamp", json_integer((json_int_t)time(NULL)));
-	text_set(body, "data", r->out, r->out_len);
+	buf_puts(&out, "{\"timestamp\":");
+	buf_put_decimal(&out, (uint64_t)time(NULL), 0);
+	text_put(&out, "data", r->out, r->out_len);
 	if (r->err_len > 0)
-		text_set(body, "stderr", r->err, r->err_len);
-	defer_free char *text = json_dumps(body, JSON_COMPACT);
-	json_decref(body);
-	if (text == NULL)
-		text = mem_strdup("{}");
-	buf_append(&out, text, strlen(text) - 1);
+		text_put(&out, "stderr", r->err, r->err_len);
 	if (p->json)
 		results_put(&out, r);
 	buf_putc(&out, '}');

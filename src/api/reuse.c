@@ -35,5 +35,5 @@ void reuse_tell(struct http_exchange *x, const struct pool_result *result)
 	if (result->calls_before > 0)
 		http_add_header(x, "X-Sky-Island-Jail", "reused; calls=%u", result->calls_before);
 	else
-		http_add_header(x, "X-Sky-Island-Jail", "fresh");
+		http_add_text(x, "X-Sky-Island-Jail", "fresh");
 }

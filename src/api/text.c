@@ -31,6 +31,55 @@ char *text_clean(const char *data, size_t len, size_t *out_len, bool *clean)
 	return out.data;
 }
 
+/* Bytes from the start that stand for themselves in a JSON string. */
+static size_t plain_len(const char *data, size_t len)
+{
+	size_t at = 0;
+	while (at < len && (unsigned char)data[at] >= ' ' && (unsigned char)data[at] < 0x80 &&
+		data[at] != '"' && data[at] != '\\')
+		at++;
+	return at;
+}
+
+static void escape_put(struct buf *to, char c)
+{
+	static const char from[] = "\"\\\b\f\n\r\t";
+	static const char as[] = "\"\\bfnrt";
+	static const char hex[] = "0123456789ABCDEF";
+	const char *at = c != '\0' ? strchr(from, c) : NULL;
+	const char code[] = {'u', '0', '0', hex[(unsigned char)c >> 4], hex[(unsigned char)c & 15]};
+	buf_putc(to, '\\');
+	buf_append(to, at != NULL ? &as[at - from] : code, at != NULL ? 1 : sizeof(code));
+}
+
+bool text_quote(struct buf *to, const char *data, size_t len)
+{
+	bool clean = true;
+	buf_putc(to, '"');
+	for (size_t at = 0; at < len;) {
+		const size_t plain = plain_len(data + at, len - at);
+		buf_append(to, data + at, plain);
+		at += plain;
+		if (at == len)
+			break;
+		uint32_t c;
+		const size_t bytes = (unsigned char)data[at] < 0x80
+					     ? 1
+					     : call_char_decode(data + at, len - at, &c);
+		if (bytes == 0) {
+			buf_puts(to, "\xef\xbf\xbd");
+			clean = false;
+		} else if (bytes == 1) {
+			escape_put(to, data[at]);
+		} else {
+			buf_append(to, data + at, bytes);
+		}
+		at += bytes > 0 ? bytes : 1;
+	}
+	buf_putc(to, '"');
+	return clean;
+}
+
 static int hex_digit(char c)
 {
 	return c >= '0' && c <= '9'   ? c - '0'

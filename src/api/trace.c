@@ -37,7 +37,7 @@ static bool parent_valid(const char *text)
 /* Random bytes in hexadecimal. They are drawn many at a time: each draw is a system call. */
 static void hex_random(char *to, size_t digits)
 {
-	static unsigned char stock[480];
+	static unsigned char stock[4800];
 	static size_t used = sizeof(stock);
 	if (used + digits / 2 > sizeof(stock)) {
 		randombytes_buf(stock, sizeof(stock));

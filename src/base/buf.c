@@ -91,6 +91,26 @@ void buf_put_u64(struct buf *b, uint64_t v)
 	buf_put_u32(b, (uint32_t)(v >> 32));
 }
 
+size_t decimal_put(char to[DECIMAL_MAX], uint64_t value, unsigned decimals)
+{
+	char digits[DECIMAL_MAX];
+	size_t at = sizeof(digits);
+	do {
+		if (decimals > 0 && sizeof(digits) - at == decimals)
+			digits[--at] = '.';
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0 || sizeof(digits) - at <= decimals);
+	memcpy(to, digits + at, sizeof(digits) - at);
+	return sizeof(digits) - at;
+}
+
+void buf_put_decimal(struct buf *b, uint64_t value, unsigned decimals)
+{
+	char text[DECIMAL_MAX];
+	buf_append(b, text, decimal_put(text, value, decimals));
+}
+
 void buf_consume(struct buf *b, size_t n)
 {
 	if (n >= b->len) {

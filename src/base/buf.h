@@ -26,6 +26,10 @@ void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(pr
 void buf_put_u16(struct buf *b, uint16_t v);
 void buf_put_u32(struct buf *b, uint32_t v);
 void buf_put_u64(struct buf *b, uint64_t v);
+/* value / 10^decimals as text, without a NUL; gives its length. */
+enum { DECIMAL_MAX = 24 };
+size_t decimal_put(char to[DECIMAL_MAX], uint64_t value, unsigned decimals);
+void buf_put_decimal(struct buf *b, uint64_t value, unsigned decimals);
 /* Makes room for `more` bytes and returns where they go; the caller adds to len. */
 char *buf_reserve(struct buf *b, size_t more);
 /* Drops the first n bytes. */

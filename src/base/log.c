@@ -1,24 +1,31 @@
 #include "base/log.h"
 
+#include "base/buf.h"
+
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-/* A line goes into a pipe whole, and where poll says that there is room it does not wait. */
+/* What is written at once goes into a pipe whole, and where poll says that there is room it does
+ * not wait. */
 enum { LINE_MAX = 4096, MESSAGE_MAX = 2048, TEXT_MAX = 512, END_MAX = 8 };
 
 static enum log_level lowest = LOG_INFO;
 static const char *role = "sky-island";
-static bool never_wait;
+static bool never_wait, gathers;
 static unsigned long lost;
 
 struct line {
 	char text[LINE_MAX];
 	size_t len;
 };
+
+static struct line gathered; /* whole lines */
+static unsigned gathered_count;
 
 void log_set_level(enum log_level level)
 {
@@ -126,23 +133,54 @@ static void put_text(struct line *line, const char *name, const char *text, size
 
 static void put_number(struct line *line, const struct log_field *field)
 {
-	char text[128];
-	const int len = snprintf(
-		text, sizeof(text), ",\"%.40s\":%.*f", field->name, field->decimals, field->number);
-	put(line, text, (size_t)len);
+	char text[DECIMAL_MAX];
+	const size_t len = decimal_put(text, field->number, field->decimals);
+	const size_t name_len = strlen(field->name);
+	if (line->len + name_len + len + 3 > sizeof(line->text) - END_MAX)
+		return;
+	put(line, ",\"", 2);
+	put(line, field->name, name_len);
+	put(line, "\":", 2);
+	put(line, text, len);
 }
 
-static void line_write(struct line *line)
+static void text_write(const char *text, size_t len, unsigned lines)
 {
 	struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+	const bool full = never_wait && poll(&room, 1, 0) == 0;
+	/* Where nobody reads the log there is nothing better to do. */
+	if (full || write(STDERR_FILENO, text, len) < 0)
+		lost += lines;
+}
+
+void log_flush(void)
+{
+	if (gathered_count > 0)
+		text_write(gathered.text, gathered.len, gathered_count);
+	gathered.len = gathered_count = 0;
+}
+
+void log_gather(void)
+{
+	gathers = true;
+	(void)atexit(log_flush);
+}
+
+static void line_write(struct line *line, enum log_level level)
+{
 	line->text[line->len++] = '}';
 	line->text[line->len++] = '\n';
-	if (never_wait && poll(&room, 1, 0) == 0) {
-		lost++;
+	if (!gathers || gathered.len + line->len > sizeof(gathered.text))
+		log_flush();
+	if (!gathers) {
+		text_write(line->text, line->len, 1);
 		return;
 	}
-	if (write(STDERR_FILENO, line->text, line->len) < 0)
-		lost++; /* nobody reads the log; nothing better to do */
+	memcpy(gathered.text + gathered.len, line->text, line->len);
+	gathered.len += line->len;
+	gathered_count++;
+	if (level >= LOG_WARN)
+		log_flush();
 }
 
 static void write_all(enum log_level level, const struct log_field *fields, size_t count,
@@ -165,7 +203,7 @@ static void write_all(enum log_level level, const struct log_field *fields, size
 			put_text(&line, fields[i].name, fields[i].text, TEXT_MAX);
 	}
 	put_text(&line, "message", message, sizeof(message));
-	line_write(&line);
+	line_write(&line, level);
 }
 
 void log_write(enum log_level level, const char *format, ...)

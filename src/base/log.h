@@ -1,21 +1,22 @@
 #pragma once
 
 /*
- * log: one JSON object a line on stderr, written by one write(2), so that lines of several
+ * log: one JSON object a line on stderr, each written whole by a write(2), so that lines of several
  * processes do not mix. No secrets: callers pass what may be read by an operator.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
-/* A member of the line: text (NULL: left out), or a number. The name is ours, and needs no
- * escape. */
+/* A member of the line: text (NULL: left out), or number / 10^decimals. The name is ours, and needs
+ * no escape. */
 struct log_field {
 	const char *name, *text;
-	double number;
-	int decimals;
+	uint64_t number;
+	unsigned decimals;
 	bool is_number;
 };
 
@@ -27,6 +28,10 @@ void log_set_role(const char *role);
  * must not wait for who reads its log. */
 void log_never_wait(void);
 unsigned long log_lost(void);
+/* From now on lines below LOG_WARN are kept, a page of them at most, until log_flush or the end of
+ * the process: for one that says when, each time before it waits. */
+void log_gather(void);
+void log_flush(void);
 
 /* {"time":…,"level":…,"role":…,"message":…} */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -85,6 +85,16 @@ static void must_be_value(const char *value)
 			abort();
 }
 
+void http_add_text(struct http_exchange *x, const char *name, const char *value)
+{
+	must_be_name(name);
+	must_be_value(value);
+	buf_puts(&x->added, name);
+	buf_puts(&x->added, ": ");
+	buf_puts(&x->added, value);
+	buf_puts(&x->added, "\r\n");
+}
+
 void http_add_header(struct http_exchange *x, const char *name, const char *format, ...)
 {
 	struct buf *b = &x->added;
@@ -156,29 +166,19 @@ static const char *reason(int status)
 	return ""; /* optional since RFC 9112 */
 }
 
-static void put_number(struct buf *b, uint64_t n)
-{
-	char digits[20];
-	size_t at = sizeof(digits);
-	do
-		digits[--at] = (char)('0' + n % 10);
-	while ((n /= 10) > 0);
-	buf_append(b, digits + at, sizeof(digits) - at);
-}
-
 static void put_head(struct http_connection *c, int status, const char *type, size_t len)
 {
 	struct buf *b = &c->out;
 	buf_clear(b);
 	buf_puts(b, "HTTP/1.1 ");
-	put_number(b, (uint64_t)status);
+	buf_put_decimal(b, (uint64_t)status, 0);
 	buf_putc(b, ' ');
 	buf_puts(b, reason(status));
 	buf_puts(b, "\r\nDate: ");
 	buf_puts(b, http_server_date(c->server));
 	if (status != 204 && status != 304) {
 		buf_puts(b, "\r\nContent-Length: ");
-		put_number(b, len);
+		buf_put_decimal(b, len, 0);
 	}
 	if (type != NULL) {
 		must_be_value(type);

@@ -102,6 +102,8 @@ void *http_note(struct http_exchange *x);
  * aborts. */
 void http_add_header(struct http_exchange *x, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same with a value that is text already. */
+void http_add_text(struct http_exchange *x, const char *name, const char *value);
 /* Answers: status line, Date, Content-Length, Content-Type (unless type is NULL), the added fields,
  * body (copied; not sent to HEAD or with 204/304). The exchange is dead when this returns. */
 void http_respond(

@@ -7,7 +7,9 @@
  *
  *   create   (slow, in a helper process)   makes a slot: what is dear to make and can be made ahead
  *                                          of demand
- *   start    (fast, in the jailer)         puts one program into the slot; never blocks
+ *   prepare  (fast, in the jailer)         begins a jail in the slot, up to where only its program
+ *                                          is missing; can be done ahead of demand, too
+ *   start    (fast, in the jailer)         gives it the program; never blocks
  *   kill     (fast, in the jailer)         ends everything in it at once; its end is then seen as
  *                                          any other
  *   destroy  (slow, in a helper process)   removes what create left in the kernel or on disk
@@ -97,11 +99,18 @@ struct jail_parts {
 	uint64_t mark;      /* the backend's own, by which it knows an untouched slot */
 };
 
-/* What start is given should lie below this number, and the slots' parts above, where there may be
- * many: a jail then does not begin by copying them. */
+/* The slots' parts should lie above this number, where there may be many, and all else of the jailer
+ * below: a jail then does not begin by copying them. */
 enum { JAIL_FDS_LOW = 256 };
 
+/* What a program is started with: an execution jail's has no stdin and no bulk (-1). */
 enum { JAIL_STDIN, JAIL_STDOUT, JAIL_STDERR, JAIL_CONTROL, JAIL_BULK, JAIL_PROGRAM, JAIL_FDS };
+
+/* The way by which a prepared jail gets its program. */
+struct jail_door {
+	int outside; /* for start */
+	int inside;  /* the jail's own: to be closed once end->parted, or once it has ended */
+};
 
 /* What came of a jail's program; all zero while it runs. Written by the stub into memory shared
  * with the jailer. */
@@ -143,12 +152,14 @@ struct jail_backend {
 struct jail_runner {
 	void (*give)(struct buf *out);
 	int (*take)(const void *bytes, size_t len);
-	/* Closes none of the descriptors; those of `fds` must stay as they are until end->parted,
-	 * or until it has ended. Returns the pid of the jail's first
-	 * process, or -1. `end` is shared memory. */
-	pid_t (*start)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-		const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
+	/* Returns the pid of the jail's first process, or -1. `end` is shared memory. A failure in
+	 * the jail itself is its end. */
+	pid_t (*prepare)(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
+		const struct jail_parts *parts, struct jail_end *end, struct jail_door *door,
 		struct fault *f);
+	/* Closes none of the descriptors, which may be closed afterwards. -1 and errno: the jail
+	 * has ended, or is about to. */
+	int (*start)(const struct jail_door *door, const int fds[JAIL_FDS]);
 	/* Whether the kernel ended something in it for want of memory since it was made, or since
 	 * recycle. */
 	bool (*out_of_memory)(const struct jail_parts *parts);

@@ -10,26 +10,13 @@
 #include "jailer/handover.h"
 
 #include <fcntl.h>
-#include <unistd.h>
-
-/* Descriptors 0 to 9 are taken, so that those a program gets as 0 to 5 never lie in the way of each
- * other (stub.c). */
-static void descriptors_settle(int *tool)
-{
-	*tool = fcntl(HANDOVER_TOOL, F_DUPFD_CLOEXEC, 10);
-	(void)close(HANDOVER_TOOL);
-	for (int fd = 0; fd < HANDOVER_END; fd++)
-		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd < 9)
-		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-}
 
 int main(void)
 {
 	struct jail_plan plan;
 	struct journal journal;
-	struct jailer_setup setup = {.journal = &journal, .socket = HANDOVER_SERVER};
+	struct jailer_setup setup = {
+		.journal = &journal, .socket = HANDOVER_SERVER, .tool = HANDOVER_TOOL};
 	struct fault f = {0};
 	log_set_role("jailer");
 	log_never_wait();
@@ -40,7 +27,8 @@ int main(void)
 		log_error("%s", f.text);
 		return 1;
 	}
-	descriptors_settle(&setup.tool);
+	for (int fd = 0; fd < HANDOVER_END; fd++)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	os_name(plan.instance);
 	return jailer_run(&setup);
 }

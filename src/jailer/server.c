@@ -1,9 +1,9 @@
 /*
  * Theory of operation. The jailer owns a range of slots (slots.h). Execution slots are kept in
- * stock ahead of demand, since every call's is alike; build and fetch slots, and those with an
- * address, are made for their
- * request. The loop waits for four things: requests of the server, answers of helpers, ends of
- * children, and room to write events. Nothing in it blocks: what would is a helper's
+ * stock ahead of demand, a prepared jail in each, since every call's is alike; build and fetch
+ * slots, and those with an address, are made for their request. The loop waits for four things:
+ * requests of the server, answers of helpers, ends of children, and room to write events. Nothing in
+ * it blocks: what would is a helper's
  * job.
  */
 
@@ -27,7 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READY_MAX = 64 };
+enum { READY_MAX = 16 };
 
 struct jailer {
 	const struct jailer_setup *setup;
@@ -35,7 +35,6 @@ struct jailer {
 	struct waiting *first, **last; /* requests without a slot, in order */
 	struct outbox out;
 	struct loop loop;
-	int nothing;
 	bool making_fails; /* the last execution slot could not be made: no stock until one can */
 };
 
@@ -89,36 +88,40 @@ static void refused_send(
 
 /* ---- starting ---- */
 
-/* Takes the request's descriptors. */
-static void slot_start(struct jailer *j, struct slot *slot, struct waiting *w)
+/* A jail that is prepared begins with this request. */
+static void jail_start(struct jailer *j, struct slot *slot, const struct waiting *w)
 {
 	const bool exec = jail_runs_call(slot->kind);
 	const int fds[JAIL_FDS] = {
-		[JAIL_STDIN] = exec ? j->nothing : w->fds[0],
+		[JAIL_STDIN] = exec ? -1 : w->fds[0],
 		[JAIL_STDOUT] = exec ? w->fds[0] : w->fds[1],
 		[JAIL_STDERR] = w->fds[1],
 		[JAIL_CONTROL] = w->fds[2],
 		[JAIL_BULK] = exec ? -1 : w->fds[3],
 		[JAIL_PROGRAM] = exec ? w->fds[3] : j->setup->tool,
 	};
-	struct fault f = {0};
-	pid_t pid = jail_runner->start(j->setup->plan, slot_number(&j->slots, slot), slot->kind,
-		&slot->parts, fds, &j->slots.ends[slot - j->slots.all], &f);
-	if (pid < 0) {
-		failed_send(j, &w->request,
-			&(struct failure){.full = f.kind == FAULT_FULL, .why = f.text});
-		slot_remove(&j->slots, slot);
-		return;
-	}
-	loop_child(&j->loop, pid);
-	slot_running(&j->slots, slot, w->request.id, pid, w->fds);
+	slot_start(slot, w->request.id, fds);
 	/* An execution jail's start is not told: its driver says READY itself. With an address it
 	 * is: the jail has that now. */
 	if (slot->kind != JAIL_EXEC) {
-		struct jailer_event event = {
-			.type = JAILER_STARTED, .kind = slot->kind, .id = slot->id, .pid = pid};
+		struct jailer_event event = {.type = JAILER_STARTED,
+			.kind = slot->kind,
+			.id = slot->id,
+			.pid = j->slots.pids[slot - j->slots.all]};
 		outbox_send(&j->out, &event, jail_runner->listener(&slot->parts));
 	}
+}
+
+/* In a slot that was made for its request. */
+static void jail_make(struct jailer *j, struct slot *slot, const struct waiting *w)
+{
+	struct fault f = {0};
+	if (slot_prepare(&j->slots, slot, &f) == 0) {
+		jail_start(j, slot, w);
+		return;
+	}
+	failed_send(j, &w->request, &(struct failure){.full = f.kind == FAULT_FULL, .why = f.text});
+	slot_remove(&j->slots, slot);
 }
 
 static void waiting_free(struct waiting *w)
@@ -157,7 +160,7 @@ static void slots_assign(struct jailer *j)
 			continue;
 		}
 		if (slot != NULL)
-			slot_start(j, slot, w);
+			jail_start(j, slot, w);
 		else
 			refused_send(j, &w->request, &address_in_use);
 		waiting_free(w);
@@ -168,35 +171,62 @@ static void slots_assign(struct jailer *j)
 		;
 }
 
+/* No execution slot can be made: nothing is kept in stock until one can, and who waits first is
+ * told. */
+static void stock_fails(struct jailer *j, bool full, const char *why)
+{
+	j->making_fails = true;
+	for (struct waiting **at = &j->first; *at != NULL; at = &(*at)->next) {
+		if ((*at)->request.kind != JAIL_EXEC)
+			continue;
+		struct waiting *w = waiting_take(j, at);
+		failed_send(j, &w->request, &(struct failure){.full = full, .why = why});
+		waiting_free(w);
+		return;
+	}
+}
+
+/* An execution slot as it was made: a jail is prepared in it. */
+static void slot_stock(struct jailer *j, struct slot *slot)
+{
+	struct fault f = {0};
+	if (slot_prepare(&j->slots, slot, &f) == 0) {
+		slot_ready(&j->slots, slot);
+		return;
+	}
+	log_error("%s", f.text);
+	slot_remove(&j->slots, slot);
+	stock_fails(j, f.kind == FAULT_FULL, f.text);
+}
+
 static void slot_made(struct jailer *j, struct slot *slot, const struct helper_done *done)
 {
 	struct waiting *w = slot->for_request;
 	slot->for_request = NULL;
-	if (slot->kind == JAIL_EXEC && done->failed && j->first != NULL &&
-		j->first->request.kind == JAIL_EXEC)
-		w = waiting_take(j, &j->first);
-	if (slot->kind == JAIL_EXEC)
-		j->making_fails = done->failed != 0;
-	if (done->failed) {
-		if (!done->taken)
-			log_error("%s", done->text);
-		if (w != NULL)
-			failed_send(j, &w->request,
-				&(struct failure){.full = done->full != 0,
-					.taken = done->taken ? JAILER_TAKEN_BY_HOST
-							     : JAILER_TAKEN_NOT,
-					.why = done->text});
+	if (done->failed && !done->taken)
+		log_error("%s", done->text);
+	if (done->failed)
 		slot_remove(&j->slots, slot);
-	} else if (w != NULL && slot->killed) {
+	if (slot->kind == JAIL_EXEC) {
+		j->making_fails = false;
+		if (done->failed)
+			stock_fails(j, done->full != 0, done->text);
+		else
+			slot_stock(j, slot);
+		return;
+	}
+	if (done->failed) {
+		const struct failure failure = {.full = done->full != 0,
+			.taken = done->taken ? JAILER_TAKEN_BY_HOST : JAILER_TAKEN_NOT,
+			.why = done->text};
+		failed_send(j, &w->request, &failure);
+	} else if (slot->killed) {
 		failed_send(j, &w->request, &killed_early);
 		slot_remove(&j->slots, slot);
-	} else if (w != NULL) {
-		slot_start(j, slot, w);
 	} else {
-		slot_ready(&j->slots, slot);
+		jail_make(j, slot, w);
 	}
-	if (w != NULL)
-		waiting_free(w);
+	waiting_free(w);
 }
 
 static int helper_read(struct jailer *j, struct helper *h)
@@ -216,6 +246,27 @@ static int helper_read(struct jailer *j, struct helper *h)
 
 /* ---- ends ---- */
 
+static void start_fault(char *text, size_t size, const struct jail_end *end)
+{
+	(void)snprintf(
+		text, size, "start a jail: %.23s: %s", end->start_step, strerror(end->start_error));
+}
+
+/* Could not be prepared, or was killed by somebody. */
+static void slot_lost(struct jailer *j, struct slot *slot)
+{
+	const struct jail_end *end = &j->slots.ends[slot - j->slots.all];
+	char why[128] = "a prepared jail was killed";
+	if (end->start_error != 0)
+		start_fault(why, sizeof(why), end);
+	slot_stopped(&j->slots, slot);
+	slot_spoilt(&j->slots, slot);
+	log_error("%s", why);
+	slot_remove(&j->slots, slot);
+	if (end->start_error != 0)
+		stock_fails(j, end->start_error == ENOSPC, why);
+}
+
 static void slot_ended(struct jailer *j, struct slot *slot, pid_t pid, int status)
 {
 	const struct jail_end *end = &j->slots.ends[slot - j->slots.all];
@@ -230,8 +281,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, pid_t pid, int statu
 	if (reported && end->start_error != 0) {
 		event.type = JAILER_FAILED;
 		event.full = end->start_error == ENOSPC;
-		(void)snprintf(event.text, sizeof(event.text), "start a jail: %.23s: %s",
-			end->start_step, strerror(end->start_error));
+		start_fault(event.text, sizeof(event.text), end);
 	} else if (WIFSIGNALED(event.status) || !jail_runs_call(slot->kind)) {
 		/* Of a build it may be a child that was ended. */
 		event.out_of_memory = end->starved || jail_runner->out_of_memory(&slot->parts);
@@ -240,7 +290,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, pid_t pid, int statu
 	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED &&
 		j->slots.ready_count < READY_MAX &&
 		jail_runner->recycle(j->setup->plan, &slot->parts))
-		slot_ready(&j->slots, slot);
+		slot_stock(j, slot);
 	else
 		slot_remove(&j->slots, slot);
 }
@@ -250,7 +300,9 @@ static void children_reap(struct jailer *j)
 	int status;
 	for (pid_t pid; (pid = loop_reap(&status)) > 0;) {
 		struct slot *slot = slot_by_pid(&j->slots, pid);
-		if (slot != NULL)
+		if (slot != NULL && slot->state == SLOT_READY)
+			slot_lost(j, slot);
+		else if (slot != NULL)
 			slot_ended(j, slot, pid, status);
 	}
 	slots_assign(j);
@@ -332,7 +384,7 @@ static int request_read(struct jailer *j)
 				     ? slot_take_ready(&j->slots)
 				     : NULL;
 	if (ready != NULL) {
-		slot_start(j, ready, &in);
+		jail_start(j, ready, &in);
 		close_all(in.fds, JAILER_START_FDS);
 	} else {
 		struct waiting *w = mem_alloc(sizeof(*w));
@@ -354,8 +406,8 @@ static int jailer_open(struct jailer *j, struct fault *f)
 	if (s->cpu >= 0 && os_pin((unsigned)s->cpu) < 0)
 		log_warn("cannot pin to cpu %d: %s", s->cpu, strerror(errno));
 	(void)fcntl(s->socket, F_SETFL, O_NONBLOCK);
-	j->nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (j->nothing < 0 || loop_open(&j->loop) < 0 || loop_watch(&j->loop, s->socket) < 0)
+	j->slots.loop = &j->loop;
+	if (loop_open(&j->loop) < 0 || loop_watch(&j->loop, s->socket) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "start the jailer");
 	for (unsigned i = 0; i < JAILER_HELPERS; i++) {
 		if (loop_watch(&j->loop, s->helpers[i]) < 0)

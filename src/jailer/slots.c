@@ -22,6 +22,7 @@ int slots_open(struct slots *s, const struct jailer_setup *setup, struct fault *
 	s->jobs = mem_zero(setup->slots, sizeof(*s->jobs));
 	for (unsigned i = setup->slots; i-- > 0;) {
 		memset(s->all[i].parts.fd, 0xff, sizeof(s->all[i].parts.fd));
+		s->all[i].door = (struct jail_door){-1, -1};
 		s->all[i].next = s->free;
 		s->free = &s->all[i];
 	}
@@ -67,13 +68,18 @@ static void job_add(struct slots *s, const struct slot *slot, enum helper_job_ty
 
 /* ---- states ---- */
 
-/* Closes what its jail was given. */
+static void fd_close(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
 static void slot_parted(struct slot **at)
 {
 	struct slot *slot = *at;
 	*at = slot->next_parting;
-	for (unsigned i = 0; i < JAILER_START_FDS; i++)
-		(void)close(slot->fds[i]);
+	fd_close(&slot->door.inside);
 }
 
 void slots_parted(struct slots *s)
@@ -100,6 +106,7 @@ void slot_stopped(struct slots *s, struct slot *slot)
 		at = &(*at)->next_parting;
 	if (*at != NULL)
 		slot_parted(at);
+	fd_close(&slot->door.outside);
 	slot_rest(slot, false);
 }
 
@@ -152,20 +159,34 @@ struct slot *slot_make_for(struct slots *s, const struct jailer_request *request
 
 void slot_remove(struct slots *s, struct slot *slot)
 {
-	for (unsigned i = 0; i < JAIL_PARTS; i++) {
-		if (slot->parts.fd[i] >= 0)
-			(void)close(slot->parts.fd[i]);
-		slot->parts.fd[i] = -1;
-	}
+	for (unsigned i = 0; i < JAIL_PARTS; i++)
+		fd_close(&slot->parts.fd[i]);
 	slot_forget(s, slot);
 	slot->state = SLOT_REMOVING;
 	job_add(s, slot, HELPER_DESTROY, NULL);
 }
 
+int slot_prepare(struct slots *s, struct slot *slot, struct fault *f)
+{
+	const unsigned number = slot_number(s, slot);
+	if (slot->kind == JAIL_EXEC) /* of an earlier jail nothing is left */
+		journal_made(s->setup->journal, number);
+	pid_t pid = jail_runner->prepare(s->setup->plan, number, slot->kind, &slot->parts,
+		&s->ends[slot - s->all], &slot->door, f);
+	if (pid < 0)
+		return -1;
+	loop_child(s->loop, pid);
+	slot->next_parting = s->parting;
+	s->parting = slot;
+	journal_started(s->setup->journal, number, pid);
+	s->pids[slot - s->all] = pid;
+	return 0;
+}
+
 void slot_ready(struct slots *s, struct slot *slot)
 {
-	journal_made(s->setup->journal, slot_number(s, slot));
-	slot_forget(s, slot);
+	slot->id = 0;
+	slot->killed = false;
 	slot->state = SLOT_READY;
 	slot->next = s->ready;
 	s->ready = slot;
@@ -182,20 +203,23 @@ struct slot *slot_take_ready(struct slots *s)
 	return slot;
 }
 
-void slot_running(
-	struct slots *s, struct slot *slot, uint64_t id, pid_t pid, int fds[JAILER_START_FDS])
+void slot_spoilt(struct slots *s, struct slot *slot)
 {
-	for (unsigned i = 0; i < JAILER_START_FDS; i++) {
-		slot->fds[i] = fds[i];
-		fds[i] = -1;
-	}
-	slot->next_parting = s->parting;
-	s->parting = slot;
-	journal_started(s->setup->journal, slot_number(s, slot), pid);
+	struct slot **at = &s->ready;
+	while (*at != slot)
+		at = &(*at)->next;
+	*at = slot->next;
+	s->ready_count--;
+}
+
+void slot_start(struct slot *slot, uint64_t id, const int fds[JAIL_FDS])
+{
 	slot->state = SLOT_RUNNING;
 	slot->started_ns = clock_mono_ns();
 	slot->id = id;
-	s->pids[slot - s->all] = pid;
+	/* Where it has ended its end says why, which is still to come. */
+	(void)jail_runner->start(&slot->door, fds);
+	fd_close(&slot->door.outside);
 }
 
 struct slot *slot_by_pid(const struct slots *s, pid_t pid)

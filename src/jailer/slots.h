@@ -2,11 +2,12 @@
 
 /*
  * slots: the jailer's slots and what becomes of them. A slot is free, being made or removed by a
- * helper, ready (execution slots only), or runs one jail. Nothing here searches: what there may be
- * a thousand of is found by a stack or by number.
+ * helper, ready (execution slots only: with a jail in it that is prepared), or runs one jail.
+ * Nothing on the way of a call searches for a slot: it is found by a stack or by number.
  */
 
 #include "jailer/helper.h"
+#include "jailer/loop.h"
 #include "jailer/message.h"
 #include "jailer/server.h"
 
@@ -29,13 +30,16 @@ struct slot {
 	struct jail_parts parts;
 	uint32_t address;            /* 0: none */
 	struct waiting *for_request; /* of a slot made for it */
-	int fds[JAILER_START_FDS];   /* what its jail was given, until it has parted; else -1 */
-	struct slot *next;           /* free or ready ones */
+	struct jail_door
+		door;      /* of its jail, -1 once closed: outside with the start, inside when it
+				  has parted */
+	struct slot *next; /* free or ready ones */
 	struct slot *next_parting;
 };
 
 struct slots {
 	const struct jailer_setup *setup;
+	const struct loop *loop; /* the jailer's, which sees jails end */
 	struct slot *all;
 	pid_t *pids;           /* of each slot's jail; 0: none */
 	struct jail_end *ends; /* one for each, shared with the stubs */
@@ -56,17 +60,20 @@ unsigned slot_number(const struct slots *s, const struct slot *slot);
 struct slot *slot_make_spare(struct slots *s);
 struct slot *slot_make_for(struct slots *s, const struct jailer_request *request, bool *in_use);
 void slot_remove(struct slots *s, struct slot *slot);
+/* It was made, or its jail has ended: prepares a jail in it. -1: the slot should be removed. */
+int slot_prepare(struct slots *s, struct slot *slot, struct fault *f);
 /* Puts it where slot_take_ready finds it. */
 void slot_ready(struct slots *s, struct slot *slot);
 struct slot *slot_take_ready(struct slots *s); /* NULL: none */
-/* Takes over the descriptors that the jail was given. */
-void slot_running(
-	struct slots *s, struct slot *slot, uint64_t id, pid_t pid, int fds[JAILER_START_FDS]);
+/* Its jail ended before it was wanted: takes it away from where slot_take_ready finds it. */
+void slot_spoilt(struct slots *s, struct slot *slot);
+/* Gives its prepared jail what to run. */
+void slot_start(struct slot *slot, uint64_t id, const int fds[JAIL_FDS]);
 /* Its jail gets the cpu only while no other wants it, or again as all others. */
 void slot_rest(struct slot *slot, bool rests);
-/* Its jail has ended: closes what that was given, before anyone is told. */
+/* Its jail has ended: closes its door. */
 void slot_stopped(struct slots *s, struct slot *slot);
-/* Closes what jails were given that have parted since. */
+/* Closes the inner doors of jails that have parted since. */
 void slots_parted(struct slots *s);
 struct slot *slot_by_pid(const struct slots *s, pid_t pid);
 struct slot *slot_by_id(const struct slots *s, uint64_t id);

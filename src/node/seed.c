@@ -52,14 +52,15 @@ static int seed_run(struct node *n, struct jail_parts *parts, struct jail_end *e
 	defer_close int tool = open(n->plan.tool, O_RDONLY | O_CLOEXEC);
 	if (nothing < 0 || words < 0 || tool < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "open %s", n->plan.tool);
-	int fds[JAIL_FDS] = {nothing, words, words, nothing, nothing, tool};
-	/* Sources must not lie where the stub puts targets (stub.c). */
-	for (int i = 0; i < JAIL_FDS; i++)
-		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 10);
-	pid_t pid = jail_runner->start(&n->plan, seed_slot(n), JAIL_SEED, parts, fds, end, f);
-	int ran = pid < 0 ? -1 : seed_wait(pid, end, words, f);
-	for (int i = 0; i < JAIL_FDS; i++)
-		(void)close(fds[i]);
+	const int fds[JAIL_FDS] = {nothing, words, words, nothing, nothing, tool};
+	struct jail_door door;
+	pid_t pid = jail_runner->prepare(&n->plan, seed_slot(n), JAIL_SEED, parts, end, &door, f);
+	if (pid < 0)
+		return -1;
+	(void)jail_runner->start(&door, fds); /* where that fails the jail's end says why */
+	(void)close(door.outside);
+	int ran = seed_wait(pid, end, words, f);
+	(void)close(door.inside);
 	return ran;
 }
 

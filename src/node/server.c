@@ -40,6 +40,7 @@ struct server {
 	uv_poll_t control;
 	uv_signal_t terminate;
 	uv_timer_t drained, alive;
+	uv_prepare_t turn;
 	int control_fd;
 	bool draining;
 	unsigned quiet; /* looks that found nothing to wait for */
@@ -96,7 +97,7 @@ static void on_control(uv_poll_t *handle, int status, int events)
 		if (s->leases != NULL)
 			lease_reload(s->leases, s->node->pools);
 		api_reload(s->api);
-		pool_reuse_end(s->pool);
+		pool_reuse_end(s->pool, s->node->config.reuse_count > 0);
 		sodium_memzero(text, (size_t)n);
 		return;
 	}
@@ -153,6 +154,7 @@ static void pool_open(struct server *s)
 		.queue_ms = ms_of(c->queue_timeout),
 		.idle_ms = (uint64_t)(c->idle_timeout / 1000000),
 		.leases = s->leases,
+		.reuses = c->reuse_count > 0,
 	};
 	s->pool = pool_create(&s->loop, s->jailers, &limits);
 }
@@ -337,6 +339,21 @@ static int privileges_drop(const struct node *n, struct fault *f)
 	return 0;
 }
 
+static void turn_ends(uv_prepare_t *turn)
+{
+	(void)turn;
+	log_flush();
+}
+
+/* One write for the lines of a turn of the loop: they are out before it waits. */
+static void log_by_turns(struct server *s)
+{
+	(void)uv_prepare_init(&s->loop, &s->turn);
+	(void)uv_prepare_start(&s->turn, turn_ends);
+	uv_unref((uv_handle_t *)&s->turn);
+	log_gather();
+}
+
 static int server_open(struct server *s, const int *jailers, unsigned count, struct fault *f)
 {
 	if (state_enter(s->node, f) < 0 || privileges_drop(s->node, f) < 0)
@@ -358,6 +375,7 @@ static int server_open(struct server *s, const int *jailers, unsigned count, str
 	if (s->local == NULL)
 		return -1;
 	metrics_open(s);
+	log_by_turns(s);
 	watchdog_start(s);
 	return signals_watch(s) == 0 ? 0 : fault_set(f, FAULT_PLATFORM, 0, "no signals");
 }

@@ -156,16 +156,26 @@ static void within_count(struct admission *a, const struct entry *e, int change)
 	e->who.caller->share.within += by;
 }
 
-static void enqueue(struct admission *a, struct entry *e)
+static void enqueue(struct admission *a, struct entry *e, bool again)
 {
+	struct entries *all = e->burst ? &a->burst : &a->ordinary;
+	struct entry *later = again ? TAILQ_FIRST(all) : NULL;
 	struct caller *caller = e->who.caller;
 	if (caller->queued++ == 0) {
 		TAILQ_INSERT_TAIL(&a->callers, caller, turn);
 		a->waiting_callers++;
 	}
 	e->lane = lane_of(caller, e->who.function);
-	TAILQ_INSERT_TAIL(&e->lane->entries, e, in_lane);
-	TAILQ_INSERT_TAIL(e->burst ? &a->burst : &a->ordinary, e, in_order);
+	while (later != NULL && later->since_ns <= e->since_ns)
+		later = TAILQ_NEXT(later, in_order);
+	if (later != NULL)
+		TAILQ_INSERT_BEFORE(later, e, in_order);
+	else
+		TAILQ_INSERT_TAIL(all, e, in_order);
+	if (again)
+		TAILQ_INSERT_HEAD(&e->lane->entries, e, in_lane);
+	else
+		TAILQ_INSERT_TAIL(&e->lane->entries, e, in_lane);
 	within_count(a, e, 1);
 	a->queued++;
 }
@@ -258,8 +268,18 @@ enum admission_limit admission_queue(
 			return limit;
 	}
 	a->bursts += e->burst;
-	enqueue(a, e);
+	enqueue(a, e, false);
 	return ADMISSION_OPEN;
+}
+
+void admission_return(struct admission *a, struct entry *e, uint64_t since_ns, uint64_t now)
+{
+	if (a->queued == 0)
+		busy_begin(a, now);
+	e->since_ns = since_ns;
+	e->within = limit_of(a, e->who.function, e->who.caller, true) == ADMISSION_OPEN;
+	e->burst = false;
+	enqueue(a, e, true);
 }
 
 enum admission_limit admission_is_full(

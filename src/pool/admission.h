@@ -79,6 +79,9 @@ void admission_give(struct admission *a, struct ticket *ticket);
  * it, and taken out. Else there is no room, and this is the limit it is beyond. */
 enum admission_limit admission_queue(
 	struct admission *a, struct entry *e, uint64_t now, struct entry **victim);
+/* Puts one back that gave its place back without having used it: before all others of its caller and
+ * function, whatever the bounds; since_ns is when it first came. */
+void admission_return(struct admission *a, struct entry *e, uint64_t since_ns, uint64_t now);
 /* What admission_queue would say of a call of this caller, whatever the function: a look without
  * cost before a call is. */
 enum admission_limit admission_is_full(

@@ -15,7 +15,7 @@ int frame_peek(const struct buf *in, enum frame_type *type, const char **payload
 	uint32_t size = u32_at(in->data);
 	if (size == 0 || size > FRAME_MAX)
 		return -1;
-	if (in->len >= 5 && memchr("RCVDEJ", in->data[4], 6) == NULL)
+	if (in->len >= 5 && memchr("RCVQPDEJ", in->data[4], 8) == NULL)
 		return -1;
 	if (in->len - 4 < size)
 		return 0;
@@ -43,7 +43,16 @@ void frame_put_call(struct buf *out, unsigned flags, int64_t timeout_ns, const c
 	buf_append(out, rest->data, rest->len);
 }
 
-void frame_set_flag(struct buf *out, unsigned flag)
+void frame_fill(struct buf *out)
 {
-	out->data[5] = (char)((unsigned char)out->data[5] | flag);
+	if (out->len >= FRAME_SLOT)
+		return;
+	memset(buf_reserve(out, FRAME_SLOT - out->len), 0, FRAME_SLOT - out->len);
+	out->len = FRAME_SLOT;
+}
+
+void frame_set_flags(struct buf *out, unsigned flags, bool on)
+{
+	const unsigned char now = (unsigned char)out->data[5];
+	out->data[5] = (char)(on ? now | flags : now & ~flags);
 }

@@ -16,9 +16,18 @@
  *              flags:    CALL_JSON   results are wanted as JSON, not printed
  *                        CALL_TYPED  rest is a JSON array of arguments; otherwise count:u16 node*
  *                        CALL_STAY   the driver waits for another CALL once it has answered
+ *                        CALL_FOLLOWS  it was sent before the answer to the one before was read
+ *              one of a jail that stays fills FRAME_SLOT bytes, or is longer: a driver that reads
+ *              so many has one frame, and what it has not read the server can take back
  *   RESULT   = 'V' json                                   driver → server
  *              the call returned; everything it printed is already in stdout's pipe. json is empty,
  *              or with CALL_JSON {"results":[…],"error":null|"text"}
+ *   QUIET    = 'Q' text or json                           driver → server
+ *              instead of RESULT, with CALL_STAY: nothing was written to the pipes, and text is
+ *              what would have been printed
+ *   PASSED   = 'P'                                        driver → server
+ *              nothing was called: with CALL_FOLLOWS, where the answer before was not QUIET. What
+ *              is in the pipes is then that call's alone
  *   DECLINED = 'D' text                                   driver → server
  *              before anything was called: compile it instead
  *   REFUSED  = 'E' text                                   driver → server
@@ -52,18 +61,23 @@
 
 #include "base/buf.h"
 
-#define FRAME_MAX (4U << 20) /* bytes after the length */
+#include <stdbool.h>
+
+#define FRAME_MAX  (4U << 20) /* bytes after the length */
+#define FRAME_SLOT 512U
 
 enum frame_type {
 	FRAME_READY = 'R',
 	FRAME_CALL = 'C',
 	FRAME_RESULT = 'V',
+	FRAME_QUIET = 'Q',
+	FRAME_PASSED = 'P',
 	FRAME_DECLINED = 'D',
 	FRAME_REFUSED = 'E',
 	FRAME_NOT_JSON = 'J',
 };
 
-enum { FRAME_CALL_JSON = 1, FRAME_CALL_TYPED = 2, FRAME_CALL_STAY = 4 };
+enum { FRAME_CALL_JSON = 1, FRAME_CALL_TYPED = 2, FRAME_CALL_STAY = 4, FRAME_CALL_FOLLOWS = 8 };
 
 /* Looks for one whole frame at the start of `in`. 1: there is one, *payload points into it and
  * frame_next drops it; 0: more bytes are needed; -1: this is no frame (length 0 or beyond
@@ -75,5 +89,7 @@ void frame_next(struct buf *in);
 void frame_put_call(struct buf *out, unsigned flags, int64_t timeout_ns, const char *name,
 	const struct buf *rest);
 
-/* Sets a flag of the CALL frame at the start of `out`. */
-void frame_set_flag(struct buf *out, unsigned flag);
+/* Lets a CALL frame that is shorter fill FRAME_SLOT. */
+void frame_fill(struct buf *out);
+/* Sets or clears flags of the CALL frame at the start of `out`. */
+void frame_set_flags(struct buf *out, unsigned flags, bool on);

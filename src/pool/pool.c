@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "metrics/metrics.h"
+#include "pool/behind.h"
 #include "pool/frame.h"
 #include "pool/reuse.h"
 
@@ -87,12 +88,14 @@ void pool_on_result(struct pool_run *run, struct pool_result *result)
 	run->call = NULL;
 	result_count(result);
 	admission_give(pool->admission, &run->ticket);
-	call->done(call->ctx, result);
+	if (!call->left)
+		call->done(call->ctx, result);
 	/* Behind the answer: what the next call will need. A program that never gets ready is not
 	 * tried again unasked. */
 	if (!result->in_init && result->outcome != POOL_FAULT && result->calls_before == 0)
 		spares_soon(pool, run->program);
 	call_free(call);
+	behind_next(run);
 	starts_serve(pool);
 }
 
@@ -225,8 +228,14 @@ int call_place(struct pool *pool, struct pool_call *call, struct fault *f)
 {
 	struct pool_run *run =
 		call->ip4 != NULL ? run_make(pool, call, f) : run_find(pool, call, f);
-	if (run == NULL)
-		return f->kind != FAULT_NONE ? -1 : 0;
+	if (run == NULL && f->kind != FAULT_NONE)
+		return -1;
+	if (run == NULL) {
+		run = behind_find(call);
+		if (run != NULL)
+			behind_send(run, call);
+		return 0;
+	}
 	admission_take(pool->admission, &call->entry, &run->ticket, call->placed_ns);
 	reuse_placed(call);
 	run_give(run, call);
@@ -248,8 +257,11 @@ static struct pool_call *call_make(struct pool *pool, struct pool_program *progr
 		program->counted = admission_function(pool->admission, program->function);
 	admission_name(pool->admission, &call->entry, program->counted, request->caller);
 	reuse_want(call, request);
+	call->json = (request->flags & FRAME_CALL_JSON) != 0;
 	frame_put_call(&call->frame, request->flags, (int64_t)(pool->limits.exec_ms * 1000000U),
 		request->name, request->rest);
+	if (call->set != NULL)
+		frame_fill(&call->frame);
 	return call;
 }
 
@@ -279,9 +291,15 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 void pool_call_cancel(struct pool_call *call)
 {
 	struct pool_run *run = call->run;
-	if (run == NULL) {
+	if (run != NULL)
+		behind_take_back(run);
+	if (call->run == NULL) {
 		queue_leave(call);
 		call_free(call);
+		return;
+	}
+	if (run->call != call || run->behind_count > 0) { /* as good as made, or begun with */
+		call->left = true;
 		return;
 	}
 	/* Its ticket stays with the run: it counts until it is gone. */
@@ -372,6 +390,7 @@ struct pool *pool_create(
 		jailer_client_on_released(jailers, pool_released, pool);
 	starts_open(pool);
 	spares_open(pool);
+	behind_open(pool);
 	return pool;
 }
 

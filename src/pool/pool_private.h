@@ -27,7 +27,9 @@ struct pool {
 	struct pool_program *wanting; /* programs whose turn it is not yet to start one */
 	uv_timer_t idle, soon;
 	/* reuse.c */
-	unsigned generation;
+	LIST_HEAD(, pool_run) unsent; /* jails that are sent calls when the loop's turn ends */
+	uv_prepare_t turn;
+	unsigned generation, used; /* used: jails that have served a call and may another */
 };
 
 /* ---- pool.c ---- */
@@ -45,6 +47,8 @@ int call_place(struct pool *pool, struct pool_call *call, struct fault *f);
 
 /* Lets it wait for its turn. -1: there is no room, f set. */
 int queue_add(struct pool *pool, struct pool_call *call, struct fault *f);
+/* It had its place, and waits again for one, before all others of its caller and function. */
+void queue_return(struct pool *pool, struct pool_call *call);
 /* Takes it out. */
 void queue_leave(struct pool_call *call);
 /* The call whose turn it is, if there is one that can have its place now. */

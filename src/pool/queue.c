@@ -1,6 +1,7 @@
 /* Calls that wait for their turn: for a place within the limits, or for the start of their jail.
  * admission.c says who is next. */
 
+#include "pool/behind.h"
 #include "pool/pool_private.h"
 #include "pool/reuse.h"
 
@@ -121,6 +122,13 @@ int queue_add(struct pool *pool, struct pool_call *call, struct fault *f)
 	return 0;
 }
 
+void queue_return(struct pool *pool, struct pool_call *call)
+{
+	admission_return(pool->admission, &call->entry, call->asked_ns, clock_mono_ns());
+	call->program->queued++;
+	starts_watch(pool);
+}
+
 void queue_leave(struct pool_call *call)
 {
 	admission_leave(call->pool->admission, &call->entry);
@@ -144,7 +152,7 @@ static bool can_place(void *ctx, const struct entry *e)
 	const struct pool *pool = ctx;
 	const struct pool_call *call =
 		(const struct pool_call *)((const char *)e - offsetof(struct pool_call, entry));
-	if (call->set != NULL && call->set->idle != NULL)
+	if (call->set != NULL && (call->set->idle != NULL || behind_find(call) != NULL))
 		return true;
 	return (call->set == NULL || reuse_may_start(call)) &&
 	       (call->ip4 != NULL || call->program->waiting != NULL || start_has_room(pool));
@@ -167,7 +175,8 @@ bool queue_wants_start(const struct pool *pool)
 struct pool_call *queue_next(struct pool *pool)
 {
 	if (admission_queued(pool->admission) == 0 ||
-		(pool->waiting == 0 && pool->limits.leases == NULL && !start_has_room(pool)))
+		(pool->waiting == 0 && pool->used == 0 && pool->limits.leases == NULL &&
+			!start_has_room(pool)))
 		return NULL;
 	struct entry *e = admission_next(pool->admission, can_place, pool);
 	return e != NULL ? call_of(e) : NULL;

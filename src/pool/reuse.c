@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/resident.h"
 #include "metrics/metrics.h"
+#include "pool/behind.h"
 #include "pool/frame.h"
 #include "pool/pool_private.h"
 
@@ -82,14 +83,15 @@ static bool is_fit(const struct pool_run *run)
 		return false;
 	if (poll(ends, 3, 0) == 0)
 		return true;
-	return ends[0].revents == 0 && ((ends[1].revents & POLLIN) == 0 || left_drop(run->out)) &&
+	return ends[0].revents == 0 && ((ends[1].revents | ends[2].revents) & POLLHUP) == 0 &&
+	       ((ends[1].revents & POLLIN) == 0 || left_drop(run->out)) &&
 	       ((ends[2].revents & POLLIN) == 0 || left_drop(run->err));
 }
 
 /* Looks at the memory now and then, as each look is a system call. */
-static bool is_grown(struct run_reuse *r, uint64_t took_ns)
+static bool is_grown(const struct pool_call *call, struct run_reuse *r, uint64_t took_ns)
 {
-	if (r->calls % MEASURE_EVERY != 1 && took_ns < MEASURE_MS * 1000000U)
+	if (call->calls_before % MEASURE_EVERY != 0 && took_ns < MEASURE_MS * 1000000U)
 		return false;
 	r->resident = resident_bytes(r->memory);
 	return r->resident == 0 || r->resident > r->resident_first + r->terms.memory;
@@ -99,9 +101,11 @@ bool reuse_stays(struct pool_run *run)
 {
 	struct run_reuse *r = &run->reuse;
 	const uint64_t now = clock_mono_ns();
-	return r->staying && !run->ended && run->forced == POOL_VALUE && run->program != NULL &&
-	       !run->pool->ending && r->generation == run->pool->generation && !is_aged(run, now) &&
-	       !is_grown(r, now - run->call->called_ns);
+	r->staying = r->staying && !run->ended && run->forced == POOL_VALUE &&
+		     run->program != NULL && !run->pool->ending &&
+		     r->generation == run->pool->generation && !is_aged(run, now) &&
+		     !is_grown(run->call, r, now - run->call->called_ns);
+	return r->staying;
 }
 
 /* Its first call: from now on it is the set's. */
@@ -111,6 +115,8 @@ static void run_join(struct pool_run *run, const struct pool_call *call)
 	static bool told;
 	r->set = call->set;
 	r->set->users++;
+	LIST_INSERT_HEAD(&r->set->jails, run, reuse.of_set);
+	run->pool->used++;
 	r->terms = call->terms;
 	r->generation = run->pool->generation;
 	r->since_ns = call->called_ns;
@@ -123,6 +129,16 @@ static void run_join(struct pool_run *run, const struct pool_call *call)
 		 "cannot be seen in /proc");
 }
 
+void reuse_count(struct pool_run *run, struct pool_call *call)
+{
+	struct run_reuse *r = &run->reuse;
+	call->calls_before = r->calls++;
+	r->staying = r->calls < r->terms.calls && r->resident > 0 && r->set->program != NULL &&
+		     !run->pool->ending;
+	call->stays = r->staying;
+	frame_set_flags(&call->frame, FRAME_CALL_STAY, call->stays);
+}
+
 void reuse_begin(struct pool_run *run, struct pool_call *call)
 {
 	struct run_reuse *r = &run->reuse;
@@ -131,11 +147,7 @@ void reuse_begin(struct pool_run *run, struct pool_call *call)
 	if (r->set == NULL)
 		run_join(run, call);
 	call->set->moved_ns = call->called_ns;
-	r->calls++;
-	r->staying = r->calls < r->terms.calls && r->resident > 0 && r->set->program != NULL &&
-		     !run->pool->ending;
-	if (r->staying)
-		frame_set_flag(&call->frame, FRAME_CALL_STAY);
+	reuse_count(run, call);
 	buf_clear(&run->out_text);
 	buf_clear(&run->err_text);
 }
@@ -153,6 +165,8 @@ void reuse_want(struct pool_call *call, const struct pool_request *request)
 
 struct pool_run *reuse_idle(struct pool *pool, struct pool_call *call)
 {
+	if (!is_room(pool, call->set) && behind_find(call) != NULL)
+		return NULL;
 	for (struct pool_run *run; (run = call->set->idle) != NULL;) {
 		if (!is_fit(run)) {
 			spares_end(pool, run);
@@ -189,13 +203,19 @@ void reuse_placed(struct pool_call *call)
 	set->busy++;
 }
 
+void reuse_unplaced(struct pool_call *call)
+{
+	call->set->busy -= call->busy;
+	call->busy = false;
+}
+
 void reuse_call_over(struct pool_call *call)
 {
 	struct reuse_set *set = call->set;
 	if (set == NULL)
 		return;
+	reuse_unplaced(call);
 	call->set = NULL;
-	set->busy -= call->busy;
 	set_release(set);
 }
 
@@ -207,11 +227,7 @@ static void run_rest(struct pool_run *run, bool open)
 	struct pool *pool = run->pool;
 	struct run_reuse *r = &run->reuse;
 	(void)uv_timer_stop(&run->timer);
-	if (run->polls_output) {
-		(void)uv_poll_stop(&run->out_poll);
-		(void)uv_poll_stop(&run->err_poll);
-		run->polls_output = false;
-	}
+	run_output_rest(run);
 	const bool stays = open && r->staying && run->in.len == 0 && run->forced == POOL_VALUE &&
 			   run->program != NULL && !pool->ending;
 	if (stays && spares_room(pool, run->program)) {
@@ -226,6 +242,8 @@ static void run_rest(struct pool_run *run, bool open)
 
 void reuse_frames_end(struct pool_run *run, bool open)
 {
+	if (run->ended)
+		return;
 	if (run->state == RUN_RESTED)
 		run_rest(run, open);
 	else if (run->state == RUN_WAITING && run->reuse.set != NULL &&
@@ -237,8 +255,11 @@ void reuse_gone(struct pool_run *run)
 {
 	if (run->reuse.memory >= 0)
 		(void)close(run->reuse.memory);
-	if (run->reuse.set != NULL)
+	if (run->reuse.set != NULL) {
+		LIST_REMOVE(run, reuse.of_set);
+		run->pool->used--;
 		set_release(run->reuse.set);
+	}
 	run->reuse.memory = -1;
 	run->reuse.set = NULL;
 }
@@ -254,8 +275,9 @@ void reuse_age(struct pool *pool, uint64_t now)
 	}
 }
 
-void pool_reuse_end(struct pool *pool)
+void pool_reuse_end(struct pool *pool, bool allowed)
 {
+	pool->limits.reuses = allowed;
 	pool->generation++;
 	reuse_age(pool, UINT64_MAX);
 }

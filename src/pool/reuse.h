@@ -23,7 +23,9 @@ struct reuse_set {
 	const struct caller *caller;  /* NULL: those who told no token */
 	struct reuse_set *next;       /* in its program */
 	unsigned users;               /* calls and jails that point here */
-	unsigned busy;                /* calls that have a jail, or get one */
+	unsigned busy;                /* calls that a jail makes, or will once it is started */
+	LIST_HEAD(, pool_run) jails;  /* that have served one */
+	unsigned quick;               /* how far its calls are known to be (behind.c) */
 	struct pool_run *idle;        /* READY ones; the one used last first */
 	uint64_t moved_ns;            /* when a call of it last had its place or began */
 	uint64_t grown_ns;            /* when it last had one beyond a cpu each */
@@ -32,17 +34,21 @@ struct reuse_set {
 /* Where the request allows it, the call has a set from now on: it may have a used jail, and its jail
  * may be used again. */
 void reuse_want(struct pool_call *call, const struct pool_request *request);
-/* The set's jail for a call of it, which no longer waits; NULL: there is none. */
+/* The set's jail for a call of it, which no longer waits; NULL: there is none, or enough others are
+ * at work that may be sent it. */
 struct pool_run *reuse_idle(struct pool *pool, struct pool_call *call);
 /* Whether its set may have another jail for it. */
 bool reuse_may_start(const struct pool_call *call);
-/* It has its place. */
+/* It has its jail to itself now; or no longer, and waits again. */
 void reuse_placed(struct pool_call *call);
+void reuse_unplaced(struct pool_call *call);
+/* A jail is given the call: whether it stays for another one is said in the CALL frame. */
+void reuse_count(struct pool_run *run, struct pool_call *call);
 /* A call is over, however it was. */
 void reuse_call_over(struct pool_call *call);
-/* A jail gets its call now: whether it stays for another one is said in the CALL frame. */
+/* A jail gets its call now. */
 void reuse_begin(struct pool_run *run, struct pool_call *call);
-/* Whether a jail that answered stays. */
+/* Whether a jail that answered stays; else it is sent no more calls. */
 bool reuse_stays(struct pool_run *run);
 /* What was there to be read of a run's frames is handled; false: no more will come. */
 void reuse_frames_end(struct pool_run *run, bool open);

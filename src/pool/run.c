@@ -4,6 +4,7 @@
 #include "base/defer.h"
 #include "base/log.h"
 #include "base/resident.h"
+#include "pool/behind.h"
 #include "pool/frame.h"
 #include "pool/reuse.h"
 
@@ -30,6 +31,7 @@ static void run_free_maybe(struct pool_run *run)
 	buf_finish(&run->in);
 	buf_finish(&run->out_text);
 	buf_finish(&run->err_text);
+	buf_finish(&run->unsent);
 	free(run->module);
 	free(run);
 }
@@ -56,6 +58,9 @@ static void run_close(struct pool_run *run)
 	end_close(&run->control, &run->control_poll);
 	end_close(&run->out, &run->out_poll);
 	end_close(&run->err, &run->err_poll);
+	if (run->peer >= 0)
+		(void)close(run->peer);
+	run->peer = -1;
 }
 
 /* ---- the call's end ---- */
@@ -69,7 +74,7 @@ static void result_tell(struct pool_run *run, struct pool_result *result)
 	result->jail_ns = (call->called_ns != 0 ? call->called_ns : now) - call->placed_ns;
 	result->run_ns = call->called_ns != 0 ? now - call->called_ns : 0;
 	result->in_init = call->called_ns == 0;
-	result->calls_before = run->reuse.calls > 1 ? run->reuse.calls - 1 : 0;
+	result->calls_before = call->calls_before;
 	(void)buf_reserve(&run->out_text, 1);
 	(void)buf_reserve(&run->err_text, 1);
 	result->out = run->out_text.data;
@@ -125,18 +130,31 @@ static void ending_timeout(uv_timer_t *timer)
 	jailer_client_kill(pool_jailers(run->pool), &run->handle);
 }
 
-/* The driver answered: everything it printed is in the pipes already. */
-static void answered(struct pool_run *run, enum pool_outcome outcome, const char *text, size_t len)
+/* What was printed: it is in the pipes, or there was nothing but this. */
+static void printed_take(struct pool_run *run, struct pool_result *result, bool quiet)
+{
+	if (!quiet) {
+		outputs_drain(run);
+	} else if (!run->call->json) {
+		buf_append(&run->out_text, result->text, result->text_len);
+		result->text_len = 0;
+	}
+}
+
+/* The driver answered: everything it printed is in the pipes already, or with it. */
+static void answered(
+	struct pool_run *run, enum pool_outcome outcome, bool quiet, const char *text, size_t len)
 {
 	struct pool_result result = {.outcome = outcome, .text = text, .text_len = len};
-	outputs_drain(run);
-	if (output_exceeded(run) || len > pool_limits_of(run->pool)->output_max)
+	printed_take(run, &result, quiet);
+	if (output_exceeded(run) || result.text_len > pool_limits_of(run->pool)->output_max)
 		result.outcome = POOL_OUTPUT_LIMIT;
-	run->state =
-		result.outcome != POOL_OUTPUT_LIMIT && reuse_stays(run) ? RUN_RESTED : RUN_ENDING;
+	behind_note(run->call->set, quiet, clock_mono_ns() - run->call->called_ns);
+	const bool stays = reuse_stays(run) || run->behind_count > 0;
+	run->state = stays && result.outcome != POOL_OUTPUT_LIMIT ? RUN_RESTED : RUN_ENDING;
 	result_tell(run, &result);
-	if (run->state == RUN_RESTED)
-		return; /* until its frame is taken off: reuse_frames_end */
+	if (run->state != RUN_ENDING || run->control < 0)
+		return; /* it makes its next call, or waits: reuse_frames_end */
 	run_close(run);
 	(void)uv_timer_start(&run->timer, ending_timeout, ENDING_MS, 0);
 }
@@ -151,22 +169,40 @@ void run_kill(struct pool_run *run, enum pool_outcome why)
 
 /* ---- frames ---- */
 
+static bool is_answer(enum frame_type type, enum pool_outcome *outcome)
+{
+	switch (type) {
+	case FRAME_RESULT:
+	case FRAME_QUIET:
+		*outcome = POOL_VALUE;
+		return true;
+	case FRAME_DECLINED:
+		*outcome = POOL_DECLINED;
+		return true;
+	case FRAME_REFUSED:
+		*outcome = POOL_REFUSED;
+		return true;
+	case FRAME_NOT_JSON:
+		*outcome = POOL_NOT_JSON;
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void frame_handle(
 	struct pool_run *run, enum frame_type type, const char *payload, size_t len)
 {
+	enum pool_outcome outcome;
 	if (type == FRAME_READY && run->state == RUN_STARTING) {
 		run->state = RUN_WAITING;
 		jailer_client_ready(pool_jailers(run->pool), &run->handle);
 		(void)uv_timer_stop(&run->timer);
 		pool_on_ready(run);
-	} else if (run->state == RUN_CALLED && type == FRAME_RESULT) {
-		answered(run, POOL_VALUE, payload, len);
-	} else if (run->state == RUN_CALLED && type == FRAME_DECLINED) {
-		answered(run, POOL_DECLINED, payload, len);
-	} else if (run->state == RUN_CALLED && type == FRAME_REFUSED) {
-		answered(run, POOL_REFUSED, payload, len);
-	} else if (run->state == RUN_CALLED && type == FRAME_NOT_JSON) {
-		answered(run, POOL_NOT_JSON, payload, len);
+	} else if (run->state == RUN_CALLED && is_answer(type, &outcome)) {
+		answered(run, outcome, type == FRAME_QUIET, payload, len);
+	} else if (run->state == RUN_CALLED && type == FRAME_PASSED) {
+		behind_passed(run);
 	} else if (run->state == RUN_WAITING || run->state == RUN_RESTED) {
 		run->reuse.staying = false; /* it speaks unasked */
 	}
@@ -262,6 +298,8 @@ static void call_timeout(uv_timer_t *timer)
 static void goes_on(uv_timer_t *timer)
 {
 	struct pool_run *run = timer->data;
+	run->slow = true;
+	behind_take_back(run);
 	if (!run->polls_output) {
 		(void)uv_poll_start(&run->out_poll, UV_READABLE, run_readable);
 		(void)uv_poll_start(&run->err_poll, UV_READABLE, run_readable);
@@ -275,7 +313,27 @@ static void patience_start(struct pool_run *run, uint64_t ms)
 {
 	const uint64_t quick = ms < QUICK_MS ? ms : QUICK_MS;
 	run->patience_ms = ms - quick;
+	run->slow = false;
 	(void)uv_timer_start(&run->timer, goes_on, quick, 0);
+}
+
+void run_output_rest(struct pool_run *run)
+{
+	if (!run->polls_output)
+		return;
+	(void)uv_poll_stop(&run->out_poll);
+	(void)uv_poll_stop(&run->err_poll);
+	run->polls_output = false;
+}
+
+void run_goes_on(struct pool_run *run)
+{
+	run->call->called_ns = clock_mono_ns();
+	run->state = RUN_CALLED;
+	run_output_rest(run);
+	buf_clear(&run->out_text);
+	buf_clear(&run->err_text);
+	patience_start(run, pool_limits_of(run->pool)->exec_ms);
 }
 
 void run_begin(struct pool_run *run)
@@ -319,9 +377,6 @@ static enum pool_outcome forced_outcome(const struct pool_run *run)
 static void end_tell(struct pool_run *run, const struct jailer_event *event)
 {
 	struct pool_result result = {0};
-	(void)frames_read(run, true); /* a RESULT may lie there still: then it counts */
-	if (run->call == NULL)
-		return;
 	outputs_drain(run);
 	(void)buf_reserve(&run->err_text, 1);
 	const uint64_t init_ns = pool_limits_of(run->pool)->init_ms * 1000000U;
@@ -364,6 +419,9 @@ static void run_event(struct jailer_handle *handle, const struct jailer_event *e
 		return;
 	}
 	run->ended = true;
+	if (run->call != NULL) /* an answer may lie there still: then it counts */
+		(void)frames_read(run, true);
+	behind_end(run);
 	if (run->call != NULL && event->type == JAILER_FAILED && event->taken != JAILER_TAKEN_NOT &&
 		run->forced == POOL_VALUE && pool_on_taken(run, (enum jailer_taken)event->taken))
 		log_debug("a call goes on with another address");
@@ -471,8 +529,11 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program,
 		free(run);
 		return NULL;
 	}
-	for (int i = 0; i < 3; i++)
-		(void)close(ends.theirs[i]);
+	run->peer = pool_limits_of(pool)->reuses && grant == NULL ? ends.theirs[0] : -1;
+	for (int i = 0; i < 3; i++) {
+		if (ends.theirs[i] != run->peer)
+			(void)close(ends.theirs[i]);
+	}
 	run->pool = pool;
 	run->program = program;
 	run->module = program->module != NULL ? mem_strdup(program->module) : NULL;
@@ -480,6 +541,7 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program,
 	run->out = ends.ours[1];
 	run->err = ends.ours[2];
 	run->reuse.memory = -1;
+	TAILQ_INIT(&run->behind);
 	watch(run, &run->control_poll, run->control);
 	watch(run, &run->out_poll, run->out);
 	watch(run, &run->err_poll, run->err);

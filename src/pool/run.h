@@ -28,19 +28,28 @@ struct pool_call {
 	/* reuse.h */
 	struct reuse_set *set; /* NULL: it gets a fresh jail, which then ends */
 	struct pool_reuse terms;
-	bool busy; /* the set counts it */
+	bool busy;             /* the set counts it */
+	bool json;             /* results are wanted as JSON */
+	bool stays;            /* its jail was told that another follows */
+	unsigned calls_before; /* that its jail was given */
+	/* behind.h */
+	TAILQ_ENTRY(pool_call) in_run;
+	struct ticket ticket; /* while its jail has another call to make */
+	bool follows, left;   /* sent behind others; its caller left, and is not told */
 };
+TAILQ_HEAD(calls, pool_call);
 
 /* What a run has that serves calls one after another (reuse.h). */
 struct run_reuse {
 	struct reuse_set *set; /* NULL until its first call, and of those that serve one */
 	struct pool_reuse terms;
 	pid_t pid;           /* of its program; 0: not known */
-	unsigned calls;      /* begun */
+	unsigned calls;      /* that it was given */
 	unsigned generation; /* the pool's, at its first call */
 	bool staying;        /* its program waits for another CALL once it has answered */
-	uint64_t since_ns;   /* when its first call began */
-	int memory;          /* descriptor for resident_bytes; -1: none */
+	LIST_ENTRY(pool_run) of_set;
+	uint64_t since_ns;                 /* when its first call began */
+	int memory;                        /* descriptor for resident_bytes; -1: none */
 	uint64_t resident_first, resident; /* before its first call; when last looked at */
 };
 
@@ -50,6 +59,10 @@ struct pool_run {
 	struct pool_program *program; /* NULL once forgotten */
 	struct pool_call *call;       /* NULL: nobody waits for it */
 	struct ticket ticket; /* its call's, also while it is killed for a caller that left */
+	struct calls behind;  /* sent, but not begun as far as is known (behind.h) */
+	unsigned behind_count;
+	struct buf unsent; /* of them, when the loop's turn ends */
+	LIST_ENTRY(pool_run) of_unsent;
 	struct pool_run *sibling,
 		**sibling_at;           /* all of its program, and what points to this one */
 	struct pool_run *next;          /* waiting in its program, newest first */
@@ -60,6 +73,7 @@ struct pool_run {
 	uint32_t address;      /* 0: none */
 	char ip4[IP4_TEXT];    /* the same for people */
 	int control, out, err; /* our ends */
+	int peer;              /* the program's end of control, of one that may stay; -1: none */
 	uv_poll_t control_poll, out_poll, err_poll;
 	uv_timer_t timer;
 	unsigned open_handles; /* uv handles not yet closed */
@@ -67,6 +81,7 @@ struct pool_run {
 	bool ended; /* its last event came */
 	bool spare; /* started for no call */
 	bool rests; /* its jailer was told so, as it waited for long */
+	bool slow;  /* its call takes its time */
 	bool polls_output;
 	bool polls_room;                   /* to write the rest of a CALL */
 	uint64_t bytes;                    /* counted for it while it waits */
@@ -83,6 +98,10 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program,
 void run_give(struct pool_run *run, struct pool_call *call);
 /* A READY run makes the call that it has. */
 void run_begin(struct pool_run *run);
+/* Its output is no longer read as it comes. */
+void run_output_rest(struct pool_run *run);
+/* It has answered, and makes the next call that it was sent. */
+void run_goes_on(struct pool_run *run);
 /* Kills it; its call, if any, is told `why`. */
 void run_kill(struct pool_run *run, enum pool_outcome why);
 

@@ -29,7 +29,7 @@ static int drain(struct buf *in, struct buf *seen)
 		int found = frame_peek(in, &type, &payload, &len);
 		if (found <= 0)
 			return found;
-		CHECK(found == 1 && type != 0 && strchr("RCVDEJ", (int)type) != NULL);
+		CHECK(found == 1 && type != 0 && strchr("RCVQPDEJ", (int)type) != NULL);
 		CHECK(payload == in->data + 5 && len < FRAME_MAX && 5 + len <= in->len);
 		buf_putc(seen, (char)type);
 		buf_put_u32(seen, (uint32_t)len);
@@ -90,6 +90,6 @@ static const struct fuzz_seed seeds[] = {
 int main(int argc, char **argv)
 {
 	return fuzz_main(argc, argv, seeds, sizeof(seeds) / sizeof(seeds[0]),
-		"\x01\x02\x03\x05\x40\xFFRCVDEJX");
+		"\x01\x02\x03\x05\x40\xFFRCVQPDEJX");
 }
 #endif

@@ -269,7 +269,11 @@ class Sky:
         return [pid for found in self.jails().values() for pid in found]
 
     def jails(self):
-        """jail → pids."""
+        """jail → pids, of those that have a program."""
+        return {name: inside for name, inside in self.all_jails().items() if any(status(pid).get("Name") != self.instance for pid in inside)}
+
+    def all_jails(self):
+        """jail → pids; those too that are prepared, or end: there all processes have the jailer's name."""
         found = {}
         for pid in pids():
             name = self._jail_of(pid)
@@ -300,7 +304,7 @@ class Sky:
     def processes(self):
         """All that belong to it: in its control groups, or with its state directory in their command or environment."""
         mark = self.state.encode()
-        found = set(self.jail_pids())
+        found = {pid for inside in self.all_jails().values() for pid in inside}
         for pid in pids():
             if pid == os.getpid() or not alive(pid):
                 continue

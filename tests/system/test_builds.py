@@ -251,10 +251,12 @@ class Builds(unittest.TestCase):
         with self.building("F() + 2", "F() + 3"):
             sky.until(self.tools, 5, "a build")
             time.sleep(0.2)
+            took = []
             for _ in range(5):
                 answer = server.call("strings", "ToUpper(`b`)")
                 self.assertEqual(answer.status, 200, answer)
-                self.assertLess(answer.seconds, 0.5)
+                took.append(answer.seconds)
+            self.assertLess(sorted(took)[2], 0.5, took)
 
 
 class ZLast(unittest.TestCase):

@@ -176,7 +176,7 @@ class Bridged(Networks):
 
     def test_places_of_connections(self):
         """Each takes one of those that all of the host have, for longer than the jail is there."""
-        self.says(self.server, 'Spray("%s", 8000)' % WORLD, "8000 <nil>", ip4="one")
+        self.says(self.server, 'Spray("%s", 4000)' % WORLD, "4000 <nil>", ip4="one")
         self.assertLess(int(self.host.setting("netfilter/nf_conntrack_count")), 2048 + 200)
         self.says(self.server, 'Get("%s:80")' % WORLD, "you are %s<nil>" % HOST)
 

@@ -72,9 +72,12 @@ class Steps(Prepare):
         own = go.sky()
         self.prepared(own)
         before, host, asked = fakego.inventory(own.state), go.asked(host=True), go.asked()
-        begun = time.monotonic()
-        self.prepared(own)
-        self.assertLess(time.monotonic() - begun, 1)
+        took = []
+        while len(took) < 3 and min(took, default=1) >= 1:  # what else goes on may delay one
+            begun = time.monotonic()
+            self.prepared(own)
+            took.append(time.monotonic() - begun)
+        self.assertLess(min(took), 1, took)
         self.assertEqual(fakego.inventory(own.state), before)
         self.assertEqual(go.asked(host=True), host, "nothing was downloaded")
         self.assertEqual([word for word in go.asked()[len(asked):] if word != "env"], [], "nothing was compiled")

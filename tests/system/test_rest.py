@@ -70,18 +70,25 @@ class Rest(unittest.TestCase):
         if server.user or not any(glob.glob(group + "/slot*/cpu.idle") for group in server.cgroups()):
             self.skipTest("no group of ours can be an idle one here")
         sky.until(self.resting, 5, "a jail that rests")
-        waiting = max((pid for pids in server.jails().values() for pid in pids), key=used)
-        burners = [threading.Thread(target=server.call, args=(BURN, "Burn(1500)"), daemon=True) for _ in range(2 * os.cpu_count())]
-        server.call(BURN, "Burn(1)")
+        slots = {os.path.basename(os.path.dirname(path)) for path in self.resting()}
+        waiting = max((pid for name, pids in server.jails().items() if name in slots for pid in pids), key=used)
+        known = set(server.jail_pids())
+        self.assertEqual(server.call(BURN, "Burn(1)").status, 200)
+        burners = [threading.Thread(target=server.call, args=(BURN, "Burn(4000)"), daemon=True) for _ in range(2 * os.cpu_count())]
         for burner in burners:
             burner.start()
-        time.sleep(0.3)  # they are compiled; this is for their jails' start
-        before, begun = used(waiting), time.monotonic()
+
+        def burning():
+            return [pid for pid in set(server.jail_pids()) - known if used(pid) > 0.1]
+
+        sky.until(lambda: len(burning()) == len(burners), 3, "calls that take all of the cpu")
+        pids = burning()
+        before = [used(pid) for pid in [waiting] + pids]
         time.sleep(0.8)
-        share = (used(waiting) - before) / (time.monotonic() - begun)
+        spun, *burnt = [after - then for after, then in zip(map(used, [waiting] + pids), before)]
+        self.assertLess(spun, sum(burnt) / len(burnt) / 2, "of the time that each of %d calls got" % len(burners))
         for burner in burners:
             burner.join()
-        self.assertLess(share, 0.2, "of a cpu that %d calls wanted" % len(burners))
         resting = set(self.resting())
         with contextlib.closing(server.connection()) as sleeper:
             sleeper.request("POST", "/api/v1/function", json.dumps({"url": SPIN, "call": "Sleep(4500)"}))

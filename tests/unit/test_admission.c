@@ -333,6 +333,34 @@ static void the_oldest_is_late_first(void **state)
 }
 
 /* Who cannot start for want of a jail holds up nobody who can. */
+/* It had its place and gave it back unused: it is the first of its lane, and as late as it is. */
+static void who_comes_back_is_not_behind(void **state)
+{
+	(void)state;
+	struct world w = world_of(&few);
+	struct one ones[5];
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(come(&w, &ones[i], w.f, NULL), ADMISSION_OPEN);
+		w.now += SECOND / 100;
+	}
+	assert_int_equal(admission_queued(w.admission), 3);
+	end(&w, &ones[1]);
+	admission_return(w.admission, &ones[1].entry, 1000 * SECOND + SECOND / 100, w.now);
+	assert_int_equal(admission_running(w.admission), 1);
+	assert_int_equal(admission_queued(w.admission), 4);
+	assert_null(admission_expired(w.admission, 1001 * SECOND));
+	assert_ptr_equal(
+		admission_expired(w.admission, 1001 * SECOND + SECOND / 100), &ones[1].entry);
+	assert_ptr_equal(next(&w), &ones[1]);
+	end(&w, &ones[0]);
+	assert_ptr_equal(next(&w), &ones[2]);
+	end(&w, &ones[1]);
+	end(&w, &ones[2]);
+	admission_leave(w.admission, &ones[3].entry);
+	admission_leave(w.admission, &ones[4].entry);
+	world_end(&w);
+}
+
 static void only_who_can_start_is_asked(void **state)
 {
 	(void)state;
@@ -561,6 +589,7 @@ int main(void)
 		cmocka_unit_test(who_fills_the_queue_gives_way),
 		cmocka_unit_test(a_burst_within_limits_needs_no_place),
 		cmocka_unit_test(the_oldest_is_late_first),
+		cmocka_unit_test(who_comes_back_is_not_behind),
 		cmocka_unit_test(only_who_can_start_is_asked),
 		cmocka_unit_test(waiting_is_estimated_by_how_fast_it_went),
 		cmocka_unit_test(who_would_wait_too_long_is_refused_at_once),

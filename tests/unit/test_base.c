@@ -82,6 +82,24 @@ static void numbers_are_little_endian(void **state)
 	assert_memory_equal(b.data, want, sizeof(want));
 }
 
+static void decimals_have_their_places(void **state)
+{
+	(void)state;
+	struct buf b = {0};
+	static const struct {
+		uint64_t value;
+		unsigned decimals;
+	} given[] = {
+		{0, 0}, {0, 3}, {7, 3}, {1234, 3}, {1000, 1}, {UINT64_MAX, 0}, {UINT64_MAX, 3}};
+	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+		buf_put_decimal(&b, given[i].value, given[i].decimals);
+		buf_putc(&b, ' ');
+	}
+	assert_string_equal(
+		b.data, "0 0.000 0.007 1.234 100.0 18446744073709551615 18446744073709551.615 ");
+	buf_finish(&b);
+}
+
 static void durations_are_read_as_go_reads_them(void **state)
 {
 	(void)state;
@@ -230,6 +248,7 @@ int main(void)
 		cmocka_unit_test(a_long_fault_is_cut),
 		cmocka_unit_test(a_buf_keeps_its_limit),
 		cmocka_unit_test(numbers_are_little_endian),
+		cmocka_unit_test(decimals_have_their_places),
 		cmocka_unit_test(durations_are_read_as_go_reads_them),
 		cmocka_unit_test(files_are_written_whole),
 		cmocka_unit_test(removal_follows_no_links),

@@ -21,8 +21,18 @@ static void a_call_is_laid_out_as_promised(void **state)
 	frame_put_call(&out, FRAME_CALL_JSON | FRAME_CALL_TYPED, 0x0102030405060708, "Go", &rest);
 	assert_int_equal(out.len, sizeof(wanted) - 1);
 	assert_memory_equal(out.data, wanted, sizeof(wanted) - 1);
-	frame_set_flag(&out, FRAME_CALL_STAY);
+	frame_set_flags(&out, FRAME_CALL_STAY, true);
 	assert_int_equal(out.data[5], 7);
+	frame_set_flags(&out, FRAME_CALL_STAY | FRAME_CALL_FOLLOWS, false);
+	assert_int_equal(out.data[5], 3);
+	frame_fill(&out);
+	assert_int_equal(out.len, FRAME_SLOT);
+	assert_memory_equal(out.data, wanted, sizeof(wanted) - 1);
+	for (size_t i = sizeof(wanted) - 1; i < FRAME_SLOT; i++)
+		assert_int_equal(out.data[i], 0);
+	buf_putc(&out, 'x');
+	frame_fill(&out);
+	assert_int_equal(out.len, FRAME_SLOT + 1);
 	buf_finish(&rest);
 	buf_finish(&out);
 }

@@ -1,4 +1,4 @@
-/* FreeBSD's start of a jail on the model of its kernel: stub and program are real processes here,
+/* How FreeBSD prepares and starts a jail, on the model of its kernel: stub and program are real processes here,
  * what they ask of the kernel is the model's. */
 
 #include <setjmp.h>
@@ -19,6 +19,7 @@ static struct state state;
 static struct jail_parts parts;
 static struct jail_end *end_of;
 static int fds[JAIL_FDS];
+static struct jail_door door;
 static int reader; /* of the program's stdout */
 
 static int begin(void **unused)
@@ -65,26 +66,40 @@ static int end(void **unused)
 	return 0;
 }
 
-/* As a call has none. */
-static void no_bulk(void)
-{
-	(void)close(fds[JAIL_BULK]);
-	fds[JAIL_BULK] = -1;
-}
-
-static pid_t start(enum jail_kind kind)
+static pid_t prepare(enum jail_kind kind)
 {
 	struct fault f = {0};
-	const pid_t pid = jail_runner->start(&state.plan, 3, kind, &parts, fds, end_of, &f);
+	const pid_t pid = jail_runner->prepare(&state.plan, 3, kind, &parts, end_of, &door, &f);
 	assert_true(pid > 0);
 	return pid;
 }
 
+/* Whether what was given could be: else the jail has ended. */
+static bool give(enum jail_kind kind)
+{
+	int given[JAIL_FDS];
+	memcpy(given, fds, sizeof(given));
+	if (jail_runs_call(kind))
+		given[JAIL_STDIN] = given[JAIL_BULK] = -1;
+	const int started = jail_runner->start(&door, given);
+	(void)close(door.outside);
+	return started == 0;
+}
+
+/* With the inner end goes what nobody took. */
 static int wait_for(pid_t pid)
 {
 	int status = -1;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	(void)close(door.inside);
 	return status;
+}
+
+static pid_t start(enum jail_kind kind)
+{
+	const pid_t pid = prepare(kind);
+	assert_true(give(kind));
+	return pid;
 }
 
 /* Whether all writers of the program's stdout are gone: nobody has kept a copy. */
@@ -121,7 +136,6 @@ static void a_call_has_given_up_all_that_it_was(void **unused)
 {
 	const struct world_program *p = &world->program;
 	(void)unused;
-	no_bulk();
 	world->end_status = 3;
 	assert_int_equal(wait_for(start(JAIL_EXEC)), 0);
 	assert_true(WIFEXITED(end_of->status));
@@ -152,12 +166,57 @@ static void a_calls_descriptors_are_bounded(void **unused)
 	static const unsigned want[] = {SYS_CAN_READ | SYS_CAN_SEEK, SYS_CAN_WRITE, SYS_CAN_WRITE,
 		SYS_CAN_READ | SYS_CAN_WRITE};
 	(void)unused;
-	no_bulk();
 	(void)wait_for(start(JAIL_EXEC));
 	for (int fd = 0; fd < WORLD_FDS; fd++) {
 		assert_int_equal(world->program.open[fd], fd < 4);
 		assert_int_equal(world->program.rights[fd], fd < 4 ? want[fd] : 0);
 	}
+}
+
+/* Another file for each. All come in low, where others are placed. */
+static void each_descriptor_comes_to_its_place(void **unused)
+{
+	struct stat st[JAIL_FDS];
+	(void)unused;
+	fds_close();
+	for (int i = 0; i < JAIL_FDS; i++) {
+		fds[i] = memfd_create("given", MFD_CLOEXEC);
+		assert_int_equal(fstat(fds[i], &st[i]), 0);
+	}
+	(void)wait_for(start(JAIL_BUILD));
+	for (int i = 0; i < JAIL_PROGRAM; i++)
+		assert_int_equal(world->program.inode[i], st[i].st_ino);
+	(void)wait_for(start(JAIL_EXEC));
+	for (int i = JAIL_STDOUT; i <= JAIL_CONTROL; i++)
+		assert_int_equal(world->program.inode[i], st[i].st_ino);
+}
+
+/* Made ahead of demand, with nothing of the jailer's open in it: not the outer end of its own door
+ * either, or it would wait for ever. */
+static void a_jail_whose_door_closes_ends(void **unused)
+{
+	(void)unused;
+	const pid_t pid = prepare(JAIL_EXEC);
+	while (__atomic_load_n(&end_of->parted, __ATOMIC_ACQUIRE) == 0)
+		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	assert_int_equal(open_in(pid), 1); /* of the program, by which it ends it */
+	(void)close(door.outside);
+	(void)wait_for(pid);
+	assert_int_equal(end_of->reported, 1);
+	assert_string_equal(end_of->start_step, "door");
+	assert_int_equal(end_of->start_error, ECONNRESET);
+	assert_false(world->program.ran);
+}
+
+/* Whether or not it could still be given. */
+static void what_an_ended_jail_is_given_is_nobodys(void **unused)
+{
+	(void)unused;
+	const pid_t pid = prepare(JAIL_EXEC);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_true(WIFSIGNALED(wait_for(pid)));
+	(void)give(JAIL_EXEC);
+	is_at_end();
 }
 
 static void a_build_hands_out_by_a_fifth(void **unused)
@@ -274,7 +333,8 @@ static void a_failure_at_each_call_is_told(void **unused)
 		world->failed = false;
 		world->program.ran = false;
 		world->fail_at = at;
-		const pid_t pid = start(JAIL_BUILD);
+		const pid_t pid = prepare(JAIL_BUILD);
+		(void)give(JAIL_BUILD);
 		(void)wait_for(pid);
 		world->fail_at = 0;
 		if (!world->failed)
@@ -293,13 +353,15 @@ static void a_failure_at_each_call_is_told(void **unused)
 static void a_jailer_that_cannot_fork_says_so(void **unused)
 {
 	struct fault f = {0};
+	const unsigned open_before = open_in(getpid());
 	(void)unused;
 	world->calls = 0;
 	world->fail_at = 1;
 	world->fail_errno = EAGAIN;
 	assert_int_equal(
-		jail_runner->start(&state.plan, 3, JAIL_EXEC, &parts, fds, end_of, &f), -1);
+		jail_runner->prepare(&state.plan, 3, JAIL_EXEC, &parts, end_of, &door, &f), -1);
 	assert_non_null(strstr(f.text, "slot 3"));
+	assert_int_equal(open_in(getpid()), open_before);
 }
 
 static void what_prepare_found_reaches_the_jailer(void **unused)
@@ -330,9 +392,10 @@ static void no_slot_is_used_twice(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {T(a_call_has_given_up_all_that_it_was),
-		T(a_calls_descriptors_are_bounded), T(a_build_hands_out_by_a_fifth),
-		T(each_kind_has_its_arguments), T(a_signal_is_told_as_one),
-		T(who_was_killed_at_its_limit_was_out_of_memory),
+		T(a_calls_descriptors_are_bounded), T(each_descriptor_comes_to_its_place),
+		T(a_jail_whose_door_closes_ends), T(what_an_ended_jail_is_given_is_nobodys),
+		T(a_build_hands_out_by_a_fifth), T(each_kind_has_its_arguments),
+		T(a_signal_is_told_as_one), T(who_was_killed_at_its_limit_was_out_of_memory),
 		T(ending_the_stub_ends_the_program), T(what_a_program_leaves_ends_with_it),
 		T(removing_the_jail_ends_the_program), T(a_failure_at_each_call_is_told),
 		T(a_jailer_that_cannot_fork_says_so), T(what_prepare_found_reaches_the_jailer),

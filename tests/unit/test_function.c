@@ -196,6 +196,26 @@ static void what_is_not_utf8_is_replaced(void **state)
 	assert_int_equal(len, 0);
 }
 
+/* As jansson writes it, whatever it is. */
+static void text_is_quoted(void **state)
+{
+	(void)state;
+	static const char some[] = "\"\\/\b\f\n\r\t\x01\x1f\x7f "
+				   "z\xc3\x9f\xe2\x82\xac\xff\xc3\xed\xa0\x80\xf0\x9f\x8f\x9d";
+	for (size_t from = 0; from < sizeof(some); from++) {
+		struct buf quoted = {0};
+		size_t len;
+		bool clean;
+		defer_free char *text = text_clean(some + from, sizeof(some) - from, &len, &clean);
+		json_t *string = json_stringn(text, len);
+		defer_free char *wanted = json_dumps(string, JSON_ENCODE_ANY);
+		assert_int_equal(text_quote(&quoted, some + from, sizeof(some) - from), clean);
+		assert_string_equal(quoted.data, wanted);
+		json_decref(string);
+		buf_finish(&quoted);
+	}
+}
+
 static char trail[64];
 
 static void note(char c)
@@ -282,6 +302,7 @@ int main(void)
 		cmocka_unit_test(archives_cannot_leave_their_directory),
 		cmocka_unit_test(ends_are_told_apart),
 		cmocka_unit_test(what_is_not_utf8_is_replaced),
+		cmocka_unit_test(text_is_quoted),
 		cmocka_unit_test(failed_steps_are_undone_in_reverse),
 		cmocka_unit_test(the_journal_outlives_its_writer),
 	};

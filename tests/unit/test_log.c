@@ -65,7 +65,7 @@ static void text_is_escaped(void **state)
 	const struct log_field fields[] = {
 		{"path", .text = "/\"\\\x01\x7f\xff/\xc3\xa4\xed\xa0\x80"}, {"code", .text = NULL},
 		{"status", .number = 200, .is_number = true},
-		{"ms", .number = 0.1234567, .decimals = 3, .is_number = true}};
+		{"ms", .number = 123, .decimals = 3, .is_number = true}};
 	log_write_with(LOG_WARN, fields, 4, "two\nlines\t%s", "\xe2\x82");
 	json_t *line = line_read();
 	assert_string_equal(member(line, "level"), "warn");
@@ -125,6 +125,35 @@ static void a_full_pipe_loses_lines(void **state)
 	json_decref(line);
 }
 
+/* Of those that are kept all come out in their order: when it is said, with a warning, and before
+ * there are too many for a pipe to take them whole. */
+static void lines_are_gathered(void **state)
+{
+	(void)state;
+	char text[65536];
+	log_gather();
+	log_info("first");
+	assert_int_equal(read(out, text, sizeof(text)), -1);
+	log_info("second");
+	log_warn("third");
+	ssize_t n = read(out, text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	const char *second = strstr(text, "second");
+	assert_true(strstr(text, "first") < second && second < strstr(text, "third"));
+	log_info("fourth");
+	log_flush();
+	log_flush();
+	json_t *line = line_read();
+	assert_string_equal(member(line, "message"), "fourth");
+	json_decref(line);
+	for (unsigned i = 0; i < 40; i++)
+		log_info("%100u", i);
+	n = read(out, text, sizeof(text));
+	assert_true(n > 0 && n % PIPE_BUF != 0 && text[n - 1] == '\n');
+	log_flush();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +161,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_long_is_cut, catch, release),
 		cmocka_unit_test_setup_teardown(lower_levels_are_dropped, catch, release),
 		cmocka_unit_test_setup_teardown(a_full_pipe_loses_lines, catch, release),
+		cmocka_unit_test_setup_teardown(lines_are_gathered, catch, release),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

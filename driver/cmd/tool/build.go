@@ -234,7 +234,7 @@ func (b *builder) compile(main generator) error {
 }
 
 func (b *builder) arguments() []string {
-	arguments := slices.Concat([]string{"build"}, buildFlags, []string{"-ldflags=-s -w", "-o", b.program()})
+	arguments := slices.Concat([]string{"build"}, buildFlags, []string{mainFlags, "-ldflags=-s -w", "-o", b.program()})
 	if b.request.Standard {
 		return append(arguments, "-mod=readonly", ".")
 	}
@@ -242,6 +242,9 @@ func (b *builder) arguments() []string {
 }
 
 func (b *builder) program() string { return filepath.Join(b.work, "program") }
+
+// mainFlags are for the main package alone: what is for a debugger would not be linked.
+const mainFlags = "-gcflags=-dwarf=false"
 
 // buildFlags are those that decide what the cache holds.
 var buildFlags = []string{"-trimpath", "-buildvcs=false"}

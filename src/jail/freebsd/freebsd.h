@@ -11,7 +11,7 @@
  *   limits.c   rctl rules
  *   devices.c  the devfs ruleset
  *   listener.c the way out of a fetch jail, opened inside its network stack
- *   stub.c     start: the process beside the jail, from fork to exec
+ *   stub.c     prepare: the process beside the jail, from fork to exec
  *
  * The system calls themselves are behind base/freebsd/sys.h.
  */
@@ -102,8 +102,8 @@ int listener_open(int jid, struct fault *f);
 
 /* ---- stub.c ---- */
 
-pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
+pid_t stub_prepare(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
+	const struct jail_parts *parts, struct jail_end *end, struct jail_door *door,
 	struct fault *f);
 
 _Static_assert((int)PART_COUNT <= (int)JAIL_PARTS, "a slot has more parts than a message carries");

@@ -2,6 +2,8 @@
 
 #include "jail/freebsd/freebsd.h"
 
+#include "jail/door.h"
+
 #include <string.h>
 
 struct freebsd_facts freebsd_facts;
@@ -55,7 +57,8 @@ static int freebsd_listener(const struct jail_parts *parts)
 static const struct jail_runner runner = {
 	.give = runner_give,
 	.take = runner_take,
-	.start = stub_start,
+	.prepare = stub_prepare,
+	.start = door_give,
 	.out_of_memory = freebsd_out_of_memory,
 	.recycle = freebsd_recycle,
 	.rest = freebsd_rest,

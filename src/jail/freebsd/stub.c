@@ -8,8 +8,9 @@
  * shared with the jailer, which no program of the jail has: exec replaces its memory.
  *
  * The program's process enters the jail, which is the last thing that needs root, gives up what it
- * is, limits its descriptors by Capsicum and becomes the program. Capability mode itself is not for
- * Go programs, which open files by name.
+ * is, and waits at the door for its descriptors; all this may be done ahead of demand. What is left
+ * of a start is to limit these by Capsicum and to become the program. Capability mode itself is not
+ * for Go programs, which open files by name.
  *
  * Between fork and exec only async-signal-safe calls are made.
  */
@@ -17,6 +18,7 @@
 #include "jail/freebsd/freebsd.h"
 
 #include "base/freebsd/sys.h"
+#include "jail/door.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,12 +27,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { DOOR = 0 }; /* where the door lies in stub and program */
+
 struct starting {
 	const struct jail_plan *plan;
 	unsigned slot;
 	enum jail_kind kind;
 	int jid;
-	const int *fds;
+	int door;
 	struct jail_end *end;
 	pid_t jailer;
 };
@@ -80,38 +84,40 @@ static void fd_place(const struct starting *s, int from, int to, unsigned rights
 		give_up(s->end, "capsicum");
 }
 
-/* 0 to 3, and 4 for what a build or fetch hands out; then the program, which exec closes. The jailer
- * keeps 0 to 9 for itself, so that no source is overwritten by a target. Returns the program's. */
-static int descriptors_place(const struct starting *s)
+/* Waits at the door. What comes is placed from 0 on, or from 1 where a call's own stdin comes first,
+ * the program's own last; exec closes that. Returns it. */
+static int program_take(const struct starting *s, int nothing)
 {
-	fd_place(s, s->fds[JAIL_STDIN], 0, SYS_CAN_READ | SYS_CAN_SEEK);
-	fd_place(s, s->fds[JAIL_STDOUT], 1, SYS_CAN_WRITE);
-	fd_place(s, s->fds[JAIL_STDERR], 2, SYS_CAN_WRITE);
-	fd_place(s, s->fds[JAIL_CONTROL], 3, SYS_CAN_READ | SYS_CAN_WRITE);
-	int program = 4;
-	if (s->fds[JAIL_BULK] >= 0) {
-		fd_place(s, s->fds[JAIL_BULK], 4,
-			SYS_CAN_READ | SYS_CAN_WRITE | SYS_CAN_SEEK | SYS_CAN_TRUNCATE);
-		program = 5;
-	}
-	fd_place(s, s->fds[JAIL_PROGRAM], program, SYS_CAN_READ | SYS_CAN_EXEC);
-	if (fcntl(program, F_SETFD, FD_CLOEXEC) < 0)
+	static const unsigned rights[] = {[JAIL_STDIN] = SYS_CAN_READ | SYS_CAN_SEEK,
+		[JAIL_STDOUT] = SYS_CAN_WRITE,
+		[JAIL_STDERR] = SYS_CAN_WRITE,
+		[JAIL_CONTROL] = SYS_CAN_READ | SYS_CAN_WRITE,
+		[JAIL_BULK] = SYS_CAN_READ | SYS_CAN_WRITE | SYS_CAN_SEEK | SYS_CAN_TRUNCATE};
+	int fds[JAIL_FDS];
+	int at = 0;
+	const int count = door_take(DOOR, fds);
+	if (count < 0)
+		give_up(s->end, "door");
+	if (nothing >= 0)
+		fd_place(s, nothing, at++, rights[JAIL_STDIN]);
+	for (int i = 0; i + 1 < count && at < JAIL_PROGRAM; i++, at++)
+		fd_place(s, fds[i], at, rights[at]);
+	fd_place(s, fds[count - 1], at, SYS_CAN_READ | SYS_CAN_EXEC);
+	if (fcntl(at, F_SETFD, FD_CLOEXEC) < 0 || sys->close_range((unsigned)at + 1, ~0U) < 0)
 		give_up(s->end, "descriptors");
-	return program;
+	return at;
 }
 
 /* A call's own /dev/null: flags set on a shared one would be the next call's too. */
-static void nothing_open(const struct starting *s)
+static int nothing_open(const struct starting *s)
 {
 	const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (nothing < 0)
 		give_up(s->end, "stdin");
-	fd_place(s, nothing, 0, SYS_CAN_READ | SYS_CAN_SEEK);
-	(void)close(nothing);
+	return nothing;
 }
 
-/* Only what is given to the program is left open: among the rest may be directories, with which
- * jail_attach refuses. */
+/* With a directory open, jail_attach refuses: nothing is, but the door. */
 static void jail_enter(const struct starting *s)
 {
 	if (!jail_runs_call(s->kind) && sys->cpus_open() < 0)
@@ -120,8 +126,6 @@ static void jail_enter(const struct starting *s)
 		give_up(s->end, "jail_attach");
 	if (sys->chdir("/tmp") < 0)
 		give_up(s->end, "chdir");
-	if (jail_runs_call(s->kind))
-		nothing_open(s);
 }
 
 static _Noreturn void program_exec(const struct starting *s)
@@ -136,10 +140,8 @@ static _Noreturn void program_exec(const struct starting *s)
 		[JAIL_GIT] = fetch_argv,
 		[JAIL_SEED] = seed_argv,
 		[JAIL_EXEC_NET] = exec_argv};
-	const int program = descriptors_place(s);
-	if (sys->close_range((unsigned)program + 1, ~0U) < 0)
-		give_up(s->end, "close_range");
 	jail_enter(s);
+	const int nothing = jail_runs_call(s->kind) ? nothing_open(s) : -1;
 	identity_drop(s);
 	if (sys->procctl_int(SYS_PROC_NO_NEW_PRIVS, SYS_NO_NEW_PRIVS_ENABLE) < 0)
 		give_up(s->end, "no_new_privs");
@@ -149,11 +151,11 @@ static _Noreturn void program_exec(const struct starting *s)
 	sigset_t none;
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)sys->fexecve(program, argv[s->kind], s->plan->environment[s->kind]);
+	(void)sys->fexecve(program_take(s, nothing), argv[s->kind], s->plan->environment[s->kind]);
 	give_up(s->end, "exec");
 }
 
-/* Nothing of the jail's descriptors may stay open here: their readers wait for end of file. */
+/* The program's process has the door alone: else its other end would not hear of its end. */
 static void stub_part(const struct starting *s, int program)
 {
 	if (dup2(program, 0) < 0 || sys->close_range(1, ~0U) < 0)
@@ -161,6 +163,14 @@ static void stub_part(const struct starting *s, int program)
 	if (sys->cap_limit(0, SYS_CAN_WAIT) < 0)
 		give_up(s->end, "capsicum");
 	identity_drop(s);
+}
+
+/* Of the jailer's descriptors the door alone stays, at DOOR: among the rest are the outer ends of doors,
+ * this one's too, which would never be seen to close. */
+static void descriptors_part(const struct starting *s)
+{
+	if (dup2(s->door, DOOR) < 0 || sys->close_range(DOOR + 1, ~0U) < 0)
+		give_up(s->end, "descriptors");
 }
 
 /* The limit is looked at about once a second and what is above it is killed (limits.c): no counter
@@ -198,33 +208,37 @@ static _Noreturn void stub_run(const struct starting *s)
 		sys->exit(1);
 	if (sys->reap_acquire() < 0)
 		give_up(s->end, "reaper");
+	descriptors_part(s);
 	const pid_t program = sys->pdfork(&descriptor, SYS_PD_CLOEXEC);
 	if (program == 0)
 		program_exec(s);
 	if (program < 0)
 		give_up(s->end, "pdfork");
 	stub_part(s, descriptor);
-	/* Forked, it has descriptors of its own. */
 	__atomic_store_n(&s->end->parted, 1, __ATOMIC_RELEASE);
 	stub_wait(s, program);
 }
 
-pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
+pid_t stub_prepare(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
+	const struct jail_parts *parts, struct jail_end *end, struct jail_door *door,
 	struct fault *f)
 {
+	if (door_make(door) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "make the door of slot %u", slot);
 	const struct starting s = {.plan = plan,
 		.slot = slot,
 		.kind = kind,
 		.jid = (int)parts->mark,
-		.fds = fds,
+		.door = door->inside,
 		.end = end,
 		.jailer = getpid()};
 	*end = (struct jail_end){0};
 	const pid_t pid = sys->fork();
 	if (pid == 0)
 		stub_run(&s);
-	if (pid < 0)
-		return fault_set(f, FAULT_PLATFORM, errno, "fork a jail into slot %u", slot);
+	if (pid < 0) {
+		(void)fault_set(f, FAULT_PLATFORM, errno, "fork a jail into slot %u", slot);
+		door_close(door);
+	}
 	return pid;
 }

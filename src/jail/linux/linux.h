@@ -7,8 +7,9 @@
  *   runner.c   the jailer's part: start, recycle; what the jailer is told of what prepare found
  *   slot.c     create and destroy: cgroups, namespaces, in a helper process
  *   root.c     the mounts of a jail's root, made by a process inside the new namespaces
+ *   template.c what the roots of execution slots are copied from
  *   recycle.c  the proof that a slot is as it was
- *   stub.c     start: the jail's first process, from clone to exec
+ *   stub.c     prepare, start: the jail's first process, from clone to exec
  *   filter.c   seccomp filters, compiled once
  *   landlock.c the second wall of execution jails
  *   userns.c   how an ordinary user becomes root of a user namespace
@@ -57,6 +58,15 @@ int landlock_enter(int ruleset);
  * new mount namespace of a new user namespace. On failure *step names what failed and errno says
  * why. */
 int root_enter(const struct jail_plan *plan, const struct jail_order *order, const char **step);
+/* The same in two parts, for JAIL_EXEC: what such roots have in common, in a new mount namespace;
+ * what a copy of it has of its own. */
+int root_template(const struct jail_plan *plan, const char **step);
+int root_enter_copy(const struct jail_plan *plan, const char **step);
+
+/* Between them the calling process, a helper, is in the mount namespace of the template, which is made when
+ * first entered. */
+int template_enter(const struct jail_plan *plan, struct fault *f);
+void template_leave(void);
 
 int userns_enter(struct jail_plan *plan, struct fault *f);
 
@@ -67,8 +77,8 @@ int slot_mark(struct jail_parts *parts);
 bool slot_recycle(const struct jail_plan *plan, const struct jail_parts *parts);
 int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f);
 
-pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
+pid_t stub_prepare(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
+	const struct jail_parts *parts, struct jail_end *end, struct jail_door *door,
 	struct fault *f);
 
 _Static_assert((int)PART_COUNT <= (int)JAIL_PARTS, "a slot has more parts than a message carries");

@@ -16,6 +16,11 @@
  * what is bound while it still is the uid that owns the state directory, which may be closed to
  * others, and everything below the root relative to it; then it becomes the jail's uid, so that
  * what is made from there on belongs to the jail.
+ *
+ * The roots of execution slots without an address differ in their /tmp alone. All else of them is mounted
+ * once for a helper (template.c), and a slot's mount namespace is a copy of that: a mount and a uid
+ * are left to do, and there is no old root to leave, which with a thousand jails took longer than
+ * all mounts (pivot_root looks at every thread there is).
  */
 
 #include "jail/linux/linux.h"
@@ -219,15 +224,11 @@ static int become_jail(void)
 		       : 0;
 }
 
-int root_enter(const struct jail_plan *plan, const struct jail_order *order, const char **step)
+/* The base directory of this name with the devices, as working directory. */
+static int base_enter(const struct jail_plan *plan, const char *name, const char **step)
 {
-	const enum jail_kind kind = order->kind;
 	char root[4100];
-	int cache = -1;
-	(void)snprintf(root, sizeof(root), "%s/base%s", plan->state,
-		kind == JAIL_EXEC       ? ""
-		: kind == JAIL_EXEC_NET ? "-net"
-					: "-tools");
+	(void)snprintf(root, sizeof(root), "%s/%s", plan->state, name);
 	*step = "private mounts";
 	if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -1;
@@ -235,7 +236,39 @@ int root_enter(const struct jail_plan *plan, const struct jail_order *order, con
 	if (mount(root, root, NULL, MS_BIND, NULL) < 0 || chdir(root) < 0)
 		return -1;
 	*step = "devices";
-	if (devices_bind() < 0)
+	return devices_bind();
+}
+
+static int base_close(const char **step)
+{
+	*step = "read-only base";
+	if (mount(NULL, ".", NULL,
+		    MS_REMOUNT | MS_BIND | locked_flags(".") | MS_RDONLY | MS_NOSUID | MS_NODEV,
+		    NULL) < 0)
+		return -1;
+	*step = "pivot_root";
+	return pivot();
+}
+
+int root_template(const struct jail_plan *plan, const char **step)
+{
+	return base_enter(plan, "base", step) < 0 ? -1 : base_close(step);
+}
+
+int root_enter_copy(const struct jail_plan *plan, const char **step)
+{
+	*step = "uid";
+	if (become_jail() < 0)
+		return -1;
+	*step = "tmp";
+	return chdir("/") < 0 ? -1 : tmp_mount(&plan->limits[JAIL_EXEC], MS_NOEXEC);
+}
+
+int root_enter(const struct jail_plan *plan, const struct jail_order *order, const char **step)
+{
+	const enum jail_kind kind = order->kind;
+	int cache = -1;
+	if (base_enter(plan, kind == JAIL_EXEC_NET ? "base-net" : "base-tools", step) < 0)
 		return -1;
 	if ((kind == JAIL_BUILD || kind == JAIL_SEED) &&
 		build_binds(plan, kind, order->source, &cache, step) < 0)
@@ -256,11 +289,5 @@ int root_enter(const struct jail_plan *plan, const struct jail_order *order, con
 	*step = "build cache";
 	if (cache >= 0 && (kind == JAIL_SEED ? cache_bind(cache) : cache_overlay(cache)) < 0)
 		return -1;
-	*step = "read-only base";
-	if (mount(NULL, ".", NULL,
-		    MS_REMOUNT | MS_BIND | locked_flags(".") | MS_RDONLY | MS_NOSUID | MS_NODEV,
-		    NULL) < 0)
-		return -1;
-	*step = "pivot_root";
-	return pivot();
+	return base_close(step);
 }

@@ -2,6 +2,8 @@
 
 #include "jail/linux/linux.h"
 
+#include "jail/door.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +72,8 @@ static void jail_rest(const struct jail_parts *parts, bool rests)
 static const struct jail_runner runner = {
 	.give = runner_give,
 	.take = runner_take,
-	.start = stub_start,
+	.prepare = stub_prepare,
+	.start = door_give,
 	.out_of_memory = linux_out_of_memory,
 	.recycle = slot_recycle,
 	.rest = jail_rest,

@@ -25,8 +25,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 struct making {
@@ -36,7 +36,8 @@ struct making {
 	enum jail_kind kind;
 	struct jail_parts *parts;
 	pid_t maker;
-	int talk; /* to the maker; carries its listener */
+	int talk;   /* to the maker; carries its listener */
+	int inside; /* the maker's end of it */
 };
 
 struct maker_word {
@@ -79,38 +80,66 @@ static int listener_open(void)
 	return defer_take(&fd);
 }
 
-/* Runs in the new namespaces, until the helper ends it. */
-static _Noreturn void maker_run(const struct making *m, int talk)
+/* What only something inside can open, by the kind: 0 to 2 of them. -1: *step. */
+static int own_open(const struct making *m, int own[2], const char **step)
 {
+	if (jail_kind_fetches(m->kind)) {
+		*step = "listener";
+		own[0] = listener_open();
+		return own[0] < 0 ? -1 : 1;
+	}
+	if (!jail_runs_call(m->kind))
+		return 0;
+	*step = "tmp";
+	own[0] = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (own[0] < 0)
+		return -1;
+	own[1] = landlock_make(m->kind == JAIL_EXEC_NET);
+	return own[1] < 0 ? 1 : 2;
+}
+
+/* Runs in the new namespaces, until the helper ends it; that of an execution slot in the helper's
+ * memory, of which it changes nothing but its stack. */
+static int maker_run(void *making)
+{
+	const struct making *m = making;
 	struct maker_word word = {0};
 	const char *step = "start";
-	int own[2]; /* what only something inside can open */
-	unsigned count = 0;
+	int own[2];
 	char go;
 	/* The helper's end must be the helper's alone: its closing is how we learn that it died. (A
 	 * parent death signal would be cleared by the change of uid.) */
 	(void)close(m->talk);
-	if (read(talk, &go, 1) != 1)
+	if (read(m->inside, &go, 1) != 1)
 		_exit(1);
-	if (root_enter(m->plan, m->order, &step) < 0) {
+	int entered = m->kind == JAIL_EXEC ? root_enter_copy(m->plan, &step)
+					   : root_enter(m->plan, m->order, &step);
+	int count = entered < 0 ? -1 : own_open(m, own, &step);
+	if (count < 0)
 		word.error = errno;
-	} else if (jail_kind_fetches(m->kind)) {
-		step = "listener";
-		own[count++] = listener_open();
-	} else if (jail_runs_call(m->kind)) {
-		step = "tmp";
-		own[count++] = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		own[count] = landlock_make(m->kind == JAIL_EXEC_NET);
-		count += own[count] >= 0;
-	}
-	if (count > 0 && own[0] < 0) {
-		word.error = errno;
-		count = 0;
-	}
 	(void)snprintf(word.step, sizeof(word.step), "%s", step);
-	(void)fdpass_send(talk, &word, sizeof(word), own, count);
-	(void)!read(talk, &go, 1); /* until the helper ends us, or ends */
+	(void)fdpass_send(m->inside, &word, sizeof(word), own, count < 0 ? 0 : (unsigned)count);
+	(void)!read(m->inside, &go, 1); /* until the helper ends us, or ends */
 	_exit(0);
+}
+
+/* Copying the helper's memory, with all its libraries, would be a quarter of what an execution slot
+ * costs. */
+static pid_t maker_clone(struct making *m, struct fault *f)
+{
+	static char stack[64 << 10] __attribute__((aligned(16)));
+	const int spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC;
+	const bool copies = m->kind == JAIL_EXEC;
+	if (copies && template_enter(m->plan, f) < 0)
+		return -1;
+	pid_t pid = clone(
+		maker_run, stack + sizeof(stack), spaces | SIGCHLD | (copies ? CLONE_VM : 0), m);
+	if (pid < 0)
+		(void)fault_set(f, FAULT_PLATFORM, errno,
+			"clone with new user, mount, net and ipc namespaces");
+	if (copies)
+		template_leave();
+	return pid;
 }
 
 static int map_write(const struct making *m, const char *file)
@@ -155,15 +184,11 @@ static int spaces_up(void *thing, struct fault *f)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "socketpair");
 	m->talk = pair[0];
-	const int spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC;
-	m->maker = (pid_t)syscall(SYS_clone, spaces | SIGCHLD, NULL, NULL, NULL, 0);
-	if (m->maker == 0)
-		maker_run(m, pair[1]);
-	int error = errno;
+	m->inside = pair[1];
+	m->maker = maker_clone(m, f);
 	(void)close(pair[1]);
 	if (m->maker < 0)
-		return fault_set(f, FAULT_PLATFORM, error,
-			"clone with new user, mount, net and ipc namespaces");
+		return -1;
 	if (map_write(m, "uid_map") < 0 || map_write(m, "gid_map") < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "map the jail's uid");
 	if (spaces_take(m, f) < 0)
@@ -180,6 +205,9 @@ static void spaces_down(void *thing)
 		(void)kill(m->maker, SIGKILL);
 		(void)waitpid(m->maker, NULL, 0);
 		m->maker = 0;
+		/* Its change of uid was ours too, as far as memory goes: an ordinary user's helper
+		 * could not look into /proc for its next one. */
+		(void)prctl(PR_SET_DUMPABLE, 1);
 	}
 	if (m->talk >= 0)
 		(void)close(m->talk);

@@ -1,21 +1,24 @@
 /*
- * Theory of operation. Starting a jail must cost next to nothing, so the stub is a plain fork of
- * the small jailer into new pid, uts and cgroup namespaces; it enters the slot's other
- * namespaces and control groups, gives up what it is, vforks the program (pid 2) and waits. Being
- * pid 1 it is immune to signals from inside, reaps orphans, and its end takes everything else with
- * it. It reports what became of the program in memory shared with the jailer, which no program of
- * the jail has: exec replaces its memory.
+ * Theory of operation. A jail must cost next to nothing, and a call must not wait for it. So the
+ * stub is a plain fork of the small jailer into new pid, uts and cgroup namespaces; it enters the
+ * slot's other namespaces and control groups, gives up what it is, and makes the program's
+ * process (pid 2), which shares its memory, takes on the filter, and waits at the door for its
+ * descriptors. All this may be done ahead of demand: what is left of a start is one message, and
+ * exec. Being pid 1 the stub is immune to signals from inside, reaps orphans, and its end takes
+ * everything else with it. It reports what became of the program in memory shared with the jailer,
+ * which no program of the jail has: exec replaces its memory.
  *
  * The jailer may hold ten thousand descriptors, and copying and closing them would cost more than
  * all else. So an execution jail's stub shares the jailer's table at first, reads what belongs to
- * its slot, then takes a table of its own with no more than the first JAIL_FDS_LOW, which is where
- * the jailer puts what the program gets; it says so in `end`, and until then the jailer leaves
- * those alone.
+ * its slot, then takes a table of its own with the inner end of its door alone, which lies below
+ * all slots'; it says so in `end`, and until then the jailer leaves that open.
  *
  * Between fork and exec only async-signal-safe calls are made.
  */
 
 #include "jail/linux/linux.h"
+
+#include "jail/door.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,11 +43,14 @@ struct starting {
 	const struct jail_plan *plan;
 	enum jail_kind kind;
 	const struct jail_parts *parts;
-	const int *fds;
 	struct jail_end *end;
+	int door;
 	int nothing; /* an execution jail's own stdin, else -1 */
 	bool shares; /* the jailer's descriptors, still */
 };
+
+/* Of the program's process, until exec; the stub's memory is a copy of the jailer's. */
+static char program_stack[32 << 10] __attribute__((aligned(16)));
 
 static _Noreturn void give_up(struct jail_end *end, const char *step)
 {
@@ -177,9 +183,26 @@ static void fd_place(const struct starting *s, int from, int to)
 		give_up(s->end, "descriptors");
 }
 
-/* In the vforked child: descriptors 0 to 4, the filter, exec. Shares memory with the stub until
- * exec. */
-static _Noreturn void program_exec(const struct starting *s)
+/* Waits at the door; the descriptors are placed from 0 on, the program's own last. Returns that. */
+static int program_take(const struct starting *s)
+{
+	int fds[JAIL_FDS];
+	int at = 0;
+	const int count = door_take(s->door, fds);
+	if (count < 0)
+		give_up(s->end, "door");
+	if (s->nothing >= 0)
+		fd_place(s, s->nothing, at++);
+	for (int i = 0; i + 1 < count; i++)
+		fd_place(s, fds[i], at++);
+	if (dup3(fds[count - 1], at, O_CLOEXEC) < 0 ||
+		syscall(SYS_close_range, (unsigned)at + 1, ~0U, 0) < 0)
+		give_up(s->end, "descriptors");
+	return at;
+}
+
+/* The program's process: shares memory with the stub until exec. */
+static int program_run(void *starting)
 {
 	static char *const exec_argv[] = {"call", NULL};
 	static char *const build_argv[] = {"tool", "build", NULL};
@@ -191,25 +214,14 @@ static _Noreturn void program_exec(const struct starting *s)
 		[JAIL_GIT] = fetch_argv,
 		[JAIL_SEED] = seed_argv,
 		[JAIL_EXEC_NET] = exec_argv};
-	/* The jailer keeps 0 to 9 for itself, so that no source is overwritten by a target. */
-	fd_place(s, s->nothing >= 0 ? s->nothing : s->fds[JAIL_STDIN], 0);
-	fd_place(s, s->fds[JAIL_STDOUT], 1);
-	fd_place(s, s->fds[JAIL_STDERR], 2);
-	fd_place(s, s->fds[JAIL_CONTROL], 3);
-	if (s->fds[JAIL_BULK] >= 0)
-		fd_place(s, s->fds[JAIL_BULK], 4);
-	int program = s->fds[JAIL_BULK] >= 0 ? 5 : 4;
-	if (dup3(s->fds[JAIL_PROGRAM], program, O_CLOEXEC) < 0)
-		give_up(s->end, "descriptors");
-	if (syscall(SYS_close_range, (unsigned)program + 1, ~0U, 0) < 0)
-		give_up(s->end, "close_range");
+	const struct starting *s = starting;
 	sigset_t none;
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, &linux_filters[s->kind], 0, 0) < 0)
 		give_up(s->end, "seccomp");
-	(void)syscall(SYS_execveat, program, "", argv[s->kind], s->plan->environment[s->kind],
-		AT_EMPTY_PATH);
+	(void)syscall(SYS_execveat, program_take(s), "", argv[s->kind],
+		s->plan->environment[s->kind], AT_EMPTY_PATH);
 	give_up(s->end, "exec");
 }
 
@@ -220,16 +232,19 @@ static void signals_reset(void)
 	(void)signal(SIGPIPE, SIG_DFL);
 }
 
-/* What the slot's descriptors were for is done. */
+/* What the slot's descriptors were for is done. The door alone stays: what is held here while the
+ * jail waits would be kept from closing, and a program that was just built from running. */
 static void descriptors_part(struct starting *s)
 {
+	const unsigned door = (unsigned)s->door;
 	if (s->parts->fd[PART_RULES] >= 0 && landlock_enter(s->parts->fd[PART_RULES]) < 0)
 		give_up(s->end, "landlock");
-	if (s->shares && syscall(SYS_close_range, JAIL_FDS_LOW, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+	if (syscall(SYS_close_range, door + 1, ~0U, s->shares ? CLOSE_RANGE_UNSHARE : 0) < 0 ||
+		(door > 0 && syscall(SYS_close_range, 0U, door - 1, 0) < 0))
 		give_up(s->end, "descriptors");
 	__atomic_store_n(&s->end->parted, 1, __ATOMIC_RELEASE);
 	/* Its own /dev/null: flags and owners set on a shared one would be the next call's too. */
-	s->nothing = jail_runs_call(s->kind) ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+	s->nothing = jail_runs_call(s->kind) ? open("/dev/null", O_RDONLY) : -1;
 }
 
 static _Noreturn void stub_run(struct starting *s)
@@ -241,15 +256,12 @@ static _Noreturn void stub_run(struct starting *s)
 	identity_drop(s);
 	descriptors_part(s);
 	limits_apply(s);
-	/* vfork: CLONE_VM | CLONE_VFORK does not depend on our size. The child only execs or
-	 * _exits. */
-	pid_t program = vfork();
-	if (program == 0)
-		program_exec(s);
+	/* With CLONE_VM it does not depend on our size. */
+	pid_t program =
+		clone(program_run, program_stack + sizeof(program_stack), CLONE_VM | SIGCHLD, s);
 	if (program < 0)
-		give_up(s->end, "vfork");
-	/* Nothing of the jail's descriptors may stay open here: their readers wait for end of file.
-	 */
+		give_up(s->end, "clone");
+	/* Nothing may stay open here: the door's other end would not hear of the program's. */
 	(void)syscall(SYS_close_range, 0U, ~0U, 0);
 	for (;;) {
 		int status = 0;
@@ -268,25 +280,18 @@ static _Noreturn void stub_run(struct starting *s)
 	}
 }
 
-static bool fds_are_low(const int fds[JAIL_FDS])
-{
-	for (int i = 0; i < JAIL_FDS; i++) {
-		if (fds[i] >= JAIL_FDS_LOW)
-			return false;
-	}
-	return true;
-}
-
-pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
-	const struct jail_parts *parts, const int fds[JAIL_FDS], struct jail_end *end,
+pid_t stub_prepare(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
+	const struct jail_parts *parts, struct jail_end *end, struct jail_door *door,
 	struct fault *f)
 {
+	if (door_make(door) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "make the door of slot %u", slot);
 	struct starting s = {.plan = plan,
 		.kind = kind,
 		.parts = parts,
-		.fds = fds,
 		.end = end,
-		.shares = jail_runs_call(kind) && !plan->proc && fds_are_low(fds)};
+		.door = door->inside,
+		.shares = jail_runs_call(kind) && !plan->proc && door->inside < JAIL_FDS_LOW};
 	struct clone_args args = {
 		.flags = CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWCGROUP,
 		.exit_signal = SIGCHLD,
@@ -303,7 +308,9 @@ pid_t stub_start(const struct jail_plan *plan, unsigned slot, enum jail_kind kin
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
 		stub_run(&s);
-	if (pid < 0)
-		return fault_set(f, FAULT_PLATFORM, errno, "clone a jail into slot %u", slot);
+	if (pid < 0) {
+		(void)fault_set(f, FAULT_PLATFORM, errno, "clone a jail into slot %u", slot);
+		door_close(door);
+	}
 	return pid;
 }

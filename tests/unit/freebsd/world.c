@@ -367,7 +367,9 @@ static void program_note(char *const argv[], char *const env[])
 	memcpy(p->limited, world_self.limited, sizeof(p->limited));
 	for (int fd = 0; fd < WORLD_FDS; fd++) {
 		const int flags = fcntl(fd, F_GETFD);
+		struct stat st;
 		p->open[fd] = flags >= 0 && (flags & FD_CLOEXEC) == 0;
+		p->inode[fd] = p->open[fd] && fstat(fd, &st) == 0 ? st.st_ino : 0;
 		p->rights[fd] = p->open[fd] && world_self.bounded[fd] ? world_self.rights[fd] : 0;
 	}
 	words_put(p->argv, sizeof(p->argv), argv);

@@ -56,6 +56,7 @@ struct world_program {
 	bool limited[16];
 	unsigned rights[WORLD_FDS]; /* of what stays open */
 	bool open[WORLD_FDS];
+	uint64_t inode[WORLD_FDS];
 	char argv[256], environment[256], directory[256];
 };
 
