@@ -21,7 +21,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(TOP, "build", "test")
 GO = os.path.join(TOP, "build", "go")
 USUAL = ["unit", "driver", "http", "system"]
-NOT_YET = ["freebsd", "browser"]
+NOT_YET = ["browser"]
 NOT_HERE = 77  # the status of a suite that cannot be run on this machine
 
 
@@ -271,6 +271,12 @@ class Parts:
     def fuzz(self):
         return Suite("fuzz", [os.path.join(TOP, "dev"), "fuzz"], read_closing, 900)
 
+    def freebsd(self):
+        """The first run makes the libraries, which takes minutes; they are kept below the user's cache directory."""
+        tools, _ = self.go()
+        return Suite("freebsd", [sys.executable, os.path.join(TOP, "tests/freebsd/run.py")], read_closing, 1800,
+                     env={**os.environ, "PATH": tools + os.pathsep + os.environ["PATH"]})
+
     def missing(self, name):
         """A part by name that is not there is a failure; among the usual ones it is not."""
         print(f"{name}: this version has no such tests yet")
@@ -300,7 +306,7 @@ class Parts:
 
 
 def main():
-    known = [*USUAL, "user", "vm", "vm-quick", "fuzz", "soak", *NOT_YET]
+    known = [*USUAL, "user", "vm", "vm-quick", "fuzz", "soak", "freebsd", *NOT_YET]
     parser = argparse.ArgumentParser(usage="run.py --build DIRECTORY [PART…]", epilog="parts: all " + " ".join(known))
     parser.add_argument("--build", required=True)
     parser.add_argument("parts", nargs="*", metavar="PART")

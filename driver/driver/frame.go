@@ -112,24 +112,22 @@ func retry(err error) bool {
 	return err == syscall.EINTR
 }
 
+// pollable is poll's struct pollfd.
+type pollable struct {
+	descriptor      int32
+	events, happens int16
+}
+
 // first is where the frame is read: one read takes nearly every call whole, and of none behind it.
 var first [slot]byte
 
-// begin reads the beginning of a frame. Behind another call it waits a moment as the runtime does not see it:
-// in a system call that it sees, its monitor takes the processor away and is woken for the next one, which is
-// most of a short call's cost. (It is a moment only, since what is left running may need the processor.)
+// begin reads the beginning of a frame. Behind another call it lingers before it waits.
 func begin(again bool) (int, error) {
 	if again {
 		if n, ok := look(); ok {
 			return n, nil
 		}
-		ready := struct {
-			descriptor      int32
-			events, happens int16
-		}{descriptor, 1, 0}
-		moment := syscall.Timespec{Nsec: 1000000}
-		_, _, _ = syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&ready)), 1,
-			uintptr(unsafe.Pointer(&moment)), 0, 0, 0)
+		linger()
 		if n, ok := look(); ok {
 			return n, nil
 		}

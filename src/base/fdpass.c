@@ -1,14 +1,70 @@
 #include "base/fdpass.h"
 
+#include "base/os.h"
+
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { REST_MS = 1000 };
 
 union control {
 	struct cmsghdr align;
 	char space[CMSG_SPACE(FDPASS_MAX * sizeof(int))];
 };
+
+/* FreeBSD has room for 16 KiB, where nothing more is asked for. */
+static int room_make(int fd, int which)
+{
+	const int needed = 1 << 17;
+	const int wanted = 2 * needed;
+	int size = 0;
+	socklen_t len = sizeof(size);
+	if (getsockopt(fd, SOL_SOCKET, which, &size, &len) < 0)
+		return -1;
+	return size >= needed ? 0 : setsockopt(fd, SOL_SOCKET, which, &wanted, sizeof(wanted));
+}
+
+static int rooms_make(int fd)
+{
+	return room_make(fd, SO_SNDBUF) < 0 ? -1 : room_make(fd, SO_RCVBUF);
+}
+
+int fdpass_pair(int pair[2])
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	if (rooms_make(pair[0]) == 0 && rooms_make(pair[1]) == 0)
+		return 0;
+	const int error = errno;
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	errno = error;
+	return -1;
+}
+
+/* FreeBSD from 15.0 on takes a part of a message, where there is no room for all of it: the rest
+ * follows at once. The other end never waits, so there will be room in no time. */
+static int rest_send(int to, const char *data, size_t len)
+{
+	while (len > 0) {
+		struct pollfd room = {.fd = to, .events = POLLOUT};
+		if (poll(&room, 1, REST_MS) == 0) {
+			errno = EMSGSIZE;
+			return -1;
+		}
+		const ssize_t n = send(to, data, len, MSG_NOSIGNAL | MSG_EOR);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return -1;
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
 
 int fdpass_send(int to, const void *data, size_t len, const int *fds, unsigned count)
 {
@@ -18,7 +74,7 @@ int fdpass_send(int to, const void *data, size_t len, const int *fds, unsigned c
 	if (count > 0) {
 		memset(&control, 0, sizeof(control));
 		message.msg_control = control.space;
-		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		message.msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int));
 		struct cmsghdr *c = CMSG_FIRSTHDR(&message);
 		if (c == NULL) {
 			errno = EINVAL;
@@ -26,18 +82,14 @@ int fdpass_send(int to, const void *data, size_t len, const int *fds, unsigned c
 		}
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(count * sizeof(int));
+		c->cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, count * sizeof(int));
 	}
 	ssize_t n;
 	do {
-		n = sendmsg(to, &message, MSG_NOSIGNAL);
+		n = sendmsg(to, &message, MSG_NOSIGNAL | MSG_EOR);
 	} while (n < 0 && errno == EINTR);
-	if (n >= 0 && (size_t)n != len) {
-		errno = EMSGSIZE;
-		return -1;
-	}
-	return n < 0 ? -1 : 0;
+	return n < 0 ? -1 : rest_send(to, (const char *)data + n, len - (size_t)n);
 }
 
 /* Takes what came into fds; what does not fit is closed, and counted. */
@@ -62,6 +114,27 @@ static unsigned control_take(struct msghdr *message, int *fds, unsigned capacity
 	return dropped;
 }
 
+/* The rest of a message of which `have` bytes are there: its length, or -1. */
+static ssize_t rest_receive(int from, char *data, size_t size, size_t have)
+{
+	struct iovec part;
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	do {
+		struct pollfd more = {.fd = from, .events = POLLIN};
+		part = (struct iovec){.iov_base = data + have, .iov_len = size - have};
+		message.msg_flags = 0;
+		if (have == size || poll(&more, 1, REST_MS) == 0) {
+			errno = EMSGSIZE;
+			return -1;
+		}
+		const ssize_t n = recvmsg(from, &message, 0);
+		if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+			return n;
+		have += n > 0 ? (size_t)n : 0;
+	} while (!os_message_ends(message.msg_flags));
+	return (ssize_t)have;
+}
+
 ssize_t fdpass_receive(int from, void *data, size_t size, int *fds, unsigned *count)
 {
 	union control control;
@@ -78,8 +151,10 @@ ssize_t fdpass_receive(int from, void *data, size_t size, int *fds, unsigned *co
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -1;
+	if (n > 0 && !os_message_ends(message.msg_flags))
+		n = rest_receive(from, data, size, (size_t)n);
 	unsigned dropped = control_take(&message, fds, capacity, count);
-	if (dropped > 0 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+	if (n < 0 || dropped > 0 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
 		while (*count > 0)
 			(void)close(fds[--*count]);
 		errno = dropped == 0 && (message.msg_flags & MSG_TRUNC) == 0 ? EMFILE : EMSGSIZE;

@@ -12,6 +12,8 @@
 
 enum { FDPASS_MAX = 16 };
 
+/* Two ends of which either takes a message of 128 KiB. 0, or -1 and errno. */
+int fdpass_pair(int pair[2]);
 /* 0, or -1 and errno (EAGAIN on a full non-blocking socket). fds with -1 are not allowed. */
 int fdpass_send(int to, const void *data, size_t len, const int *fds, unsigned count);
 /* Bytes received (0: the other end closed), or -1 and errno. *count is capacity before and number

@@ -1,43 +1,24 @@
 #include "base/proc.h"
 
 #include "base/defer.h"
+#include "base/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { OUTPUT_MAX = 1 << 20 };
 
-/* The first process of a pid namespace runs the program; we stay to pass on how it ended. */
-static void apart_run(void)
-{
-	if (unshare(CLONE_NEWPID) < 0)
-		return;
-	int status = 0;
-	pid_t first = fork();
-	if (first == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		return;
-	}
-	while (first > 0 && waitpid(first, &status, 0) < 0 && errno == EINTR)
-		;
-	if (first > 0 && WIFSIGNALED(status))
-		(void)raise(WTERMSIG(status));
-	_exit(first > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 127);
-}
-
 static _Noreturn void child_run(const struct proc_spec *spec, int out)
 {
 	int nothing = open("/dev/null", O_RDONLY);
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	os_end_with_parent(SIGKILL);
 	if (spec->apart)
-		apart_run();
+		os_apart();
 	sigset_t none;
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);

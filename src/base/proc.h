@@ -14,8 +14,7 @@ struct proc_spec {
 	const char *dir;   /* working directory, or NULL */
 	const int *fds;    /* descriptors to give it as 3, 4, …; or NULL */
 	unsigned fds_count;
-	bool apart; /* in a pid namespace of its own, where we may make one: whatever it starts ends
-		       with it, and it with us */
+	bool apart; /* where the host lets us: whatever it starts ends with it, and it with us */
 };
 
 /* Runs it to its end with /dev/null as stdin; stdout and stderr together go to *out (may be NULL),

@@ -1,13 +1,12 @@
 #include "base/remove.h"
 
 #include "base/defer.h"
+#include "base/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 static void keep(struct remove_job *job, int error)
 {
@@ -18,17 +17,10 @@ static void keep(struct remove_job *job, int error)
 						  : strerror(error));
 }
 
-static int directory_open(int dir, const char *name)
-{
-	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH};
-	return (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
-}
-
 /* All that is in it; -1 and errno where it cannot be looked into. */
 static int directory_empty(struct remove_job *job, int dir, const char *name)
 {
-	int fd = directory_open(dir, name);
+	int fd = os_directory_open(dir, name);
 	struct stat st;
 	if (fd >= 0 && !job->only_count && fstat(fd, &st) == 0 && (st.st_mode & 0700) != 0700)
 		(void)fchmod(fd, 0700); /* as Go leaves them in its module cache */

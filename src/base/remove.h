@@ -2,8 +2,8 @@
 
 /*
  * remove: whole trees by descriptor, for who has rights over more than the tree. No link is
- * followed, wherever it is put meanwhile, and no mount point is crossed, not even one of the same
- * file system (openat2(2), RESOLVE_NO_XDEV).
+ * followed, wherever it is put meanwhile, and no mount point is crossed, on Linux not even one of
+ * the same file system (openat2(2), RESOLVE_NO_XDEV).
  */
 
 #include "base/buf.h"

@@ -2,7 +2,8 @@
 
 /*
  * resident: how much memory the process at the other end of a socket holds, as the kernel says it:
- * the process itself is not asked. Linux: unix(7), SCM_CREDENTIALS; proc(5), statm.
+ * the process itself is not asked. Linux: unix(7), SCM_CREDENTIALS; proc(5), statm. FreeBSD:
+ * unix(4), LOCAL_CREDS_PERSISTENT; kinfo_proc of sysctl(3).
  */
 
 #include <stddef.h>

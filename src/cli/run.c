@@ -10,6 +10,7 @@
 #include "base/defer.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "node/node.h"
 
 #include <curl/curl.h>
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -127,8 +127,7 @@ static pid_t own_start(struct node *n, struct fault *f)
 	pid_t pid = fork();
 	if (pid == 0) {
 		(void)close(ready[0]);
-		(void)prctl(
-			PR_SET_PDEATHSIG, SIGTERM); /* who is interrupted leaves no server behind */
+		os_end_with_parent(SIGTERM); /* who is interrupted leaves no server behind */
 		_exit(supervisor_run(n, ready[1]));
 	}
 	(void)close(ready[1]);

@@ -7,7 +7,9 @@
 #include "config/config_field.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define KIB         UINT64_C(1024)
 #define MIB         (1024 * KIB)

@@ -308,8 +308,11 @@ static void fetched(void *ctx, const json_t *report, const struct fault *f)
 /* A file without a name that fetch jails write their archive to. */
 static int bulk_open(const char *state)
 {
-	defer_free char *dir = mem_printf("%s/tmp", state);
-	return open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	defer_free char *path = mem_printf("%s/tmp/fetched.XXXXXX", state);
+	int fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		(void)unlink(path);
+	return fd;
 }
 
 static void fetch_start(struct asked *asked)

@@ -12,9 +12,12 @@
 
 enum { BLOCK = 4096, CHUNK = 65536 };
 
-static int by_name(const FTSENT **a, const FTSENT **b)
+/* Linux has one const less: a comparison of either kind. */
+static int by_name(const void *a, const void *b)
 {
-	return strcmp((*a)->fts_name, (*b)->fts_name);
+	const FTSENT *const *first = a;
+	const FTSENT *const *second = b;
+	return strcmp((*first)->fts_name, (*second)->fts_name);
 }
 
 static int file_add(
@@ -65,7 +68,7 @@ int treesum_make(const char *path, struct treesum *sum, struct fault *f)
 	if (access(path, F_OK) < 0)
 		return fault_set(f, errno == ENOENT ? FAULT_NOT_FOUND : FAULT_PLATFORM, errno,
 			"open %s", path);
-	FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+	FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, (void *)by_name);
 	if (walk == NULL)
 		return fault_set(f, FAULT_PLATFORM, errno, "open %s", path);
 	(void)crypto_generichash_init(&state, NULL, 0, sizeof(hash));

@@ -80,9 +80,11 @@ struct jail_plan {
 	bool uids_apart;       /* a uid of its own for each slot; else all share the user's */
 	bool proc;             /* /proc inside execution jails */
 	unsigned uid_base; /* slot n runs as uid_base + n (in our user namespace where user_mode) */
-	unsigned cache_uid; /* owns the shared build cache, so that build jails can lay their own
+	unsigned cache_uid;    /* owns the shared build cache, so that build jails can lay their own
 			       layer over it (root.c) */
-	unsigned slots;     /* of all jailers together */
+	unsigned slots;        /* of all jailers together */
+	unsigned children_max; /* FreeBSD: jails that an execution jail may have in it */
+	unsigned builds_max;   /* FreeBSD: jails that the jail for builds may have in it */
 	struct jail_limits limits[JAIL_KINDS];
 	char *const *environment[JAIL_KINDS];
 	const char *const *file_trees; /* NULL-terminated directories bound read-only into fetch
@@ -123,6 +125,7 @@ struct jail_end {
 	int32_t status;       /* as wait(2) gives it */
 	int32_t start_error;  /* errno where the program could not be started, else 0 */
 	char start_step[24];  /* which step of the stub failed */
+	uint32_t starved;     /* 1: it used as much memory as it may, where no counter tells */
 	uint64_t cpu_us;      /* user and system time */
 	uint64_t memory_peak; /* bytes resident at most */
 };

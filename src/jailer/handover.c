@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/defer.h"
 #include "base/fs.h"
+#include "base/os.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -82,7 +83,7 @@ static const struct net_setup *net_map(const char *instance, int fd, struct faul
 	const struct net_pools *pools = pools_map(fd, f);
 	if (pools == NULL)
 		return NULL;
-	(void)madvise((void *)(uintptr_t)pools, sizeof(*pools), MADV_DONTFORK);
+	os_keep_from_children(pools, sizeof(*pools));
 	struct net_setup *net = mem_zero(1, sizeof(*net));
 	*net = (struct net_setup){.instance = instance, .pools = pools};
 	return net;

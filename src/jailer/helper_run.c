@@ -1,11 +1,11 @@
 #include "jailer/helper.h"
 
 #include "base/fdpass.h"
+#include "base/os.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 static unsigned parts_pack(const struct jail_parts *parts, uint32_t *mask, int fds[JAIL_PARTS])
@@ -39,7 +39,7 @@ static void job_do(const struct jail_plan *plan, struct helper_done *done, struc
 
 _Noreturn void helper_run(const struct jail_plan *plan, int socket)
 {
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	os_end_with_parent(SIGKILL);
 	for (;;) {
 		struct helper_done done = {0};
 		struct jail_parts parts;

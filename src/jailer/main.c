@@ -6,11 +6,11 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "jailer/handover.h"
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 
 /* What whoever started us ignored, as nohup and a shell's & do, is nothing that programs may be told. */
 static void signals_reset(void)
@@ -38,6 +38,6 @@ int main(void)
 	}
 	for (int fd = 0; fd < HANDOVER_END; fd++)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-	(void)prctl(PR_SET_NAME, plan.instance);
+	os_name(plan.instance);
 	return jailer_run(&setup);
 }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 struct outgoing {
@@ -15,21 +14,14 @@ struct outgoing {
 	struct outgoing *next;
 };
 
-static void watch(const struct outbox *box)
-{
-	struct epoll_event want = {
-		.events = EPOLLIN | (box->first != NULL ? EPOLLOUT : 0U), .data.fd = box->socket};
-	(void)epoll_ctl(box->epoll, EPOLL_CTL_MOD, box->socket, &want);
-}
-
 static int push(const struct outbox *box, const struct jailer_event *event, int fd)
 {
 	return fdpass_send(box->socket, event, sizeof(*event), &fd, fd >= 0 ? 1 : 0);
 }
 
-void outbox_init(struct outbox *box, int epoll, int socket)
+void outbox_init(struct outbox *box, const struct loop *loop, int socket)
 {
-	*box = (struct outbox){.epoll = epoll, .socket = socket};
+	*box = (struct outbox){.loop = loop, .socket = socket};
 	box->last = &box->first;
 }
 
@@ -40,9 +32,10 @@ void outbox_send(struct outbox *box, const struct jailer_event *event, int fd)
 	struct outgoing *late = mem_zero(1, sizeof(*late));
 	late->event = *event;
 	late->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 10) : -1;
+	if (box->first == NULL)
+		loop_watch_room(box->loop, box->socket, true);
 	*box->last = late;
 	box->last = &late->next;
-	watch(box);
 }
 
 void outbox_flush(struct outbox *box)
@@ -57,5 +50,5 @@ void outbox_flush(struct outbox *box)
 		free(o);
 	}
 	box->last = &box->first;
-	watch(box);
+	loop_watch_room(box->loop, box->socket, false);
 }

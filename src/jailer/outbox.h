@@ -3,18 +3,19 @@
 /* outbox: events on their way to the server, kept in order where its socket is full, so that the
  * jailer never waits for it. */
 
+#include "jailer/loop.h"
 #include "jailer/message.h"
 
 struct outgoing;
 
 struct outbox {
-	int epoll, socket; /* the socket is watched there for reading, and for writing while
-			      something waits */
+	const struct loop *loop;
+	int socket; /* is watched there for reading, and for writing while something waits */
 	struct outgoing *first, **last;
 };
 
-/* Both descriptors stay the caller's. */
-void outbox_init(struct outbox *box, int epoll, int socket);
+/* The socket stays the caller's. */
+void outbox_init(struct outbox *box, const struct loop *loop, int socket);
 /* Sends now or later; fd (-1: none) is duplicated where it must wait. */
 void outbox_send(struct outbox *box, const struct jailer_event *event, int fd);
 /* The socket has room. */

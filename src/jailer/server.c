@@ -1,8 +1,9 @@
 /*
  * Theory of operation. The jailer owns a range of slots (slots.h). Execution slots are kept in
  * stock ahead of demand, a prepared jail in each, since every call's is alike; build and fetch
- * slots, and those with an address, are made for their request. The loop waits for four things: requests of the server, answers of helpers, ends of
- * children (signalfd), and room to write events. Nothing in it blocks: what would is a helper's
+ * slots, and those with an address, are made for their request. The loop waits for four things:
+ * requests of the server, answers of helpers, ends of children, and room to write events. Nothing in
+ * it blocks: what would is a helper's
  * job.
  */
 
@@ -12,19 +13,17 @@
 #include "base/clock.h"
 #include "base/fdpass.h"
 #include "base/log.h"
+#include "base/os.h"
+#include "jailer/loop.h"
 #include "jailer/outbox.h"
 #include "jailer/slots.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,7 +34,7 @@ struct jailer {
 	struct slots slots;
 	struct waiting *first, **last; /* requests without a slot, in order */
 	struct outbox out;
-	int epoll, signals;
+	struct loop loop;
 	bool making_fails; /* the last execution slot could not be made, or no jail prepared in it: no
 			      stock until one is */
 };
@@ -291,7 +290,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, pid_t pid, int statu
 		start_fault(event.text, sizeof(event.text), end);
 	} else if (WIFSIGNALED(event.status) || !jail_runs_call(slot->kind)) {
 		/* Of a build it may be a child that was ended. */
-		event.out_of_memory = jail_runner->out_of_memory(&slot->parts);
+		event.out_of_memory = end->starved || jail_runner->out_of_memory(&slot->parts);
 	}
 	outbox_send(&j->out, &event, -1);
 	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED &&
@@ -305,7 +304,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, pid_t pid, int statu
 static void children_reap(struct jailer *j)
 {
 	int status;
-	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+	for (pid_t pid; (pid = loop_reap(&status)) > 0;) {
 		struct slot *slot = slot_by_pid(&j->slots, pid);
 		if (slot != NULL && slot->state == SLOT_READY)
 			slot_lost(j, slot);
@@ -413,65 +412,41 @@ static int request_read(struct jailer *j)
 
 /* ---- life ---- */
 
-static int watch(const struct jailer *j, int fd)
-{
-	struct epoll_event want = {.events = EPOLLIN, .data.fd = fd};
-	return epoll_ctl(j->epoll, EPOLL_CTL_ADD, fd, &want);
-}
-
-static int pin(int cpu)
-{
-	cpu_set_t set;
-	CPU_ZERO(&set);
-	if (cpu < 0)
-		return 0;
-	CPU_SET((unsigned)cpu, &set);
-	return sched_setaffinity(0, sizeof(set), &set);
-}
-
 static int jailer_open(struct jailer *j, struct fault *f)
 {
 	const struct jailer_setup *s = j->setup;
-	sigset_t child;
-	(void)sigemptyset(&child);
-	(void)sigaddset(&child, SIGCHLD);
-	(void)sigprocmask(SIG_BLOCK, &child, NULL);
 	if (slots_open(&j->slots, s, f) < 0)
 		return -1;
-	if (pin(s->cpu) < 0)
+	if (s->cpu >= 0 && os_pin((unsigned)s->cpu) < 0)
 		log_warn("cannot pin to cpu %d: %s", s->cpu, strerror(errno));
 	(void)fcntl(s->socket, F_SETFL, O_NONBLOCK);
-	j->epoll = epoll_create1(EPOLL_CLOEXEC);
-	j->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (j->epoll < 0 || j->signals < 0 || watch(j, s->socket) < 0 || watch(j, j->signals) < 0)
+	j->slots.loop = &j->loop;
+	if (loop_open(&j->loop) < 0 || loop_watch(&j->loop, s->socket) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "start the jailer");
 	for (unsigned i = 0; i < JAILER_HELPERS; i++) {
-		if (watch(j, s->helpers[i]) < 0)
+		if (loop_watch(&j->loop, s->helpers[i]) < 0)
 			return fault_set(f, FAULT_PLATFORM, errno, "start the jailer");
 	}
-	outbox_init(&j->out, j->epoll, s->socket);
+	outbox_init(&j->out, &j->loop, s->socket);
 	return 0;
 }
 
-static int event_handle(struct jailer *j, const struct epoll_event *e)
+static int event_handle(struct jailer *j, const struct loop_event *e)
 {
-	if (e->data.fd == j->setup->socket) {
-		if ((e->events & EPOLLOUT) != 0)
+	if (e->fd == j->setup->socket) {
+		if ((e->what & LOOP_WRITE) != 0)
 			outbox_flush(&j->out);
-		int got = (e->events & ~(unsigned)EPOLLOUT) != 0 ? request_read(j) : 0;
+		int got = (e->what & LOOP_READ) != 0 ? request_read(j) : 0;
 		while (got > 0)
 			got = request_read(j);
 		return got;
 	}
-	if (e->data.fd == j->signals) {
-		struct signalfd_siginfo info[8];
-		if (read(j->signals, info, sizeof(info)) < 0 && errno != EAGAIN)
-			return -1;
+	if (e->what == LOOP_CHILDREN) {
 		children_reap(j);
 		return 0;
 	}
 	for (unsigned i = 0; i < JAILER_HELPERS; i++) {
-		if (e->data.fd == j->setup->helpers[i])
+		if (e->fd == j->setup->helpers[i])
 			return helper_read(j, &j->slots.helpers[i]);
 	}
 	return 0;
@@ -485,8 +460,11 @@ static void jails_end(struct jailer *j)
 		if (j->slots.pids[i] != 0)
 			(void)kill(j->slots.pids[i], SIGKILL);
 	}
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-		;
+	for (unsigned i = 0; i < j->setup->slots; i++) {
+		while (j->slots.pids[i] != 0 && waitpid(j->slots.pids[i], NULL, 0) < 0 &&
+			errno == EINTR)
+			;
+	}
 }
 
 int jailer_run(const struct jailer_setup *setup)
@@ -499,11 +477,11 @@ int jailer_run(const struct jailer_setup *setup)
 		return 1;
 	}
 	journal_keep_from_children(setup->journal);
-	(void)prctl(PR_SET_DUMPABLE, 0);
+	os_no_tracing();
 	slots_assign(&j);
 	for (;;) {
-		struct epoll_event events[32];
-		int n = epoll_wait(j.epoll, events, 32, -1);
+		struct loop_event events[32];
+		int n = loop_wait(&j.loop, events, 32);
 		if (n < 0 && errno != EINTR)
 			break;
 		int bad = 0;

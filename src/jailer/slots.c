@@ -179,6 +179,7 @@ int slot_prepare(struct slots *s, struct slot *slot, struct fault *f)
 		&s->ends[slot - s->all], &slot->door, f);
 	if (pid < 0)
 		return -1;
+	loop_child(s->loop, pid);
 	slot->next_parting = s->parting;
 	s->parting = slot;
 	journal_started(s->setup->journal, number, pid);

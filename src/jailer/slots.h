@@ -7,6 +7,7 @@
  */
 
 #include "jailer/helper.h"
+#include "jailer/loop.h"
 #include "jailer/message.h"
 #include "jailer/server.h"
 
@@ -38,6 +39,7 @@ struct slot {
 
 struct slots {
 	const struct jailer_setup *setup;
+	const struct loop *loop; /* the jailer's, which sees jails end */
 	struct slot *all;
 	pid_t *pids;           /* of each slot's jail; 0: none */
 	struct jail_end *ends; /* one for each, shared with the stubs */

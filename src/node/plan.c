@@ -205,6 +205,8 @@ int node_plan(struct node *n, struct fault *f)
 	n->plan.limits[JAIL_BUILD] = limits_of(&n->config.build);
 	n->plan.limits[JAIL_BUILD].together = true;
 	n->plan.limits[JAIL_FETCH] = n->plan.limits[JAIL_GIT] = n->plan.limits[JAIL_BUILD];
+	n->plan.children_max = n->config.children_max;
+	n->plan.builds_max = n->config.builds_max;
 	n->plan.file_trees = (const char *const *)n->modules.trees;
 	defer_free char *journal = node_path(n, "run/journal");
 	return journal_open(&n->journal, journal, n->plan.slots, f);

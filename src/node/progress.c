@@ -1,13 +1,13 @@
 #include "node/progress.h"
 
 #include "base/clock.h"
+#include "base/os.h"
 
 #include <errno.h>
 #include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -36,7 +36,7 @@ static void line_write(const struct progress *p, const char *text, const char *e
 
 static _Noreturn void ticker_run(const struct progress *p, pid_t parent)
 {
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	os_end_with_parent(SIGKILL);
 	if (getppid() != parent)
 		_exit(0);
 	for (unsigned tick = 0;; tick++) {

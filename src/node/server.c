@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "metrics/metrics.h"
 #include "net/egress.h"
 
@@ -22,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -136,7 +136,8 @@ static uint64_t memory_of(size_t configured, unsigned part)
 {
 	struct memory memory;
 	memory_find(&memory, "/proc", "/sys/fs/cgroup");
-	return configured > 0 ? configured : memory_total(&memory) / part;
+	const uint64_t total = memory_total(&memory);
+	return configured > 0 ? configured : (total != UINT64_MAX ? total : uv_get_total_memory()) / part;
 }
 
 static void pool_open(struct server *s)
@@ -326,15 +327,15 @@ static int state_enter(const struct node *n, struct fault *f)
 static int privileges_drop(const struct node *n, struct fault *f)
 {
 	struct rlimit files;
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	os_end_with_parent(SIGKILL);
 	if (n->server_uid != 0 &&
 		(setgroups(0, NULL) < 0 ||
 			setresgid(n->server_uid, n->server_uid, n->server_uid) < 0 ||
 			setresuid(n->server_uid, n->server_uid, n->server_uid) < 0))
 		return fault_set(
 			f, FAULT_PLATFORM, errno, "become uid %u", (unsigned)n->server_uid);
-	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cleared by the change of uid */
+	os_no_new_privileges();
+	os_end_with_parent(SIGKILL); /* cleared by the change of uid */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);

@@ -4,7 +4,9 @@
 #include "node/node.h"
 
 #include "base/defer.h"
+#include "base/fdpass.h"
 #include "base/fs.h"
+#include "base/os.h"
 #include "jailer/handover.h"
 #include "jailer/helper.h"
 #include "jailer/image.h"
@@ -12,9 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,15 +41,13 @@ static int *gift(struct gifts *g, int number)
 
 static void child_begin(void)
 {
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	os_end_with_parent(SIGKILL);
 	(void)setsid(); /* the terminal's ^C is for the supervisor, which ends us in order */
 }
 
 static int pair_open(int pair[2], struct fault *f)
 {
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0
-		       ? fault_set(f, FAULT_PLATFORM, errno, "socketpair")
-		       : 0;
+	return fdpass_pair(pair) < 0 ? fault_set(f, FAULT_PLATFORM, errno, "socketpair") : 0;
 }
 
 /* Returns its pid; *end is the jailer's. */
@@ -64,8 +61,8 @@ static pid_t helper_spawn(const struct node *n, int *end, struct fault *f)
 		/* Nothing but its socket: an end that stayed open here would never be seen to
 		 * close. */
 		child_begin();
-		(void)prctl(PR_SET_NAME, "sky-helper");
-		if (dup2(pair[1], 3) < 0 || syscall(SYS_close_range, 4U, ~0U, 0) < 0)
+		os_name("sky-helper");
+		if (dup2(pair[1], 3) < 0 || os_close_from(4) < 0)
 			_exit(1);
 		(void)fcntl(3, F_SETFD, FD_CLOEXEC);
 		helper_run(&n->plan, 3);
@@ -88,7 +85,7 @@ static _Noreturn void jailer_exec(int program, const struct gifts *g)
 		if (dup2(away[i], HANDOVER_SERVER + i) < 0)
 			_exit(126);
 	}
-	(void)syscall(SYS_execveat, program, "", argv, environment, AT_EMPTY_PATH);
+	(void)fexecve(program, argv, environment);
 	_exit(127);
 }
 

@@ -18,6 +18,7 @@
 #include "base/fdpass.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/os.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,7 +29,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -183,8 +183,9 @@ static void sockets_close(struct supervisor *s)
 
 static void child_begin(const struct supervisor *s)
 {
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	os_end_with_parent(SIGKILL);
 	(void)setsid(); /* the terminal's ^C is for the supervisor, which ends us in order */
+	(void)signal(SIGCHLD, SIG_DFL);
 	(void)close(s->node->lock);
 	s->node->lock = -1;
 }
@@ -197,7 +198,7 @@ static unsigned slots_each(const struct supervisor *s)
 static int server_start(struct supervisor *s, struct fault *f)
 {
 	int pair[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+	if (fdpass_pair(pair) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "socketpair");
 	pid_t pid = fork();
 	if (pid == 0) {
@@ -352,6 +353,13 @@ static int supervisor_open(struct supervisor *s, struct fault *f)
 	return all_start(s, f);
 }
 
+/* A signal that is ignored, as SIGCHLD is by default, cannot be waited for on FreeBSD
+ * (sigwait(2)). */
+static void ignored_not(int number)
+{
+	(void)number;
+}
+
 int supervisor_run(struct node *n, int ready_fd)
 {
 	struct supervisor s = {.node = n, .control = -1, .ready_fd = ready_fd};
@@ -364,6 +372,7 @@ int supervisor_run(struct node *n, int ready_fd)
 		(void)sigaddset(&signals, waited[i]);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGCHLD, ignored_not);
 	log_set_role("supervisor");
 	if (ready_fd < 0)
 		notify_take(&n->notify);

@@ -1,7 +1,7 @@
 #include "state/journal.h"
 
 #include "base/defer.h"
-#include "base/fs.h"
+#include "base/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +17,10 @@ int journal_open(struct journal *j, const char *path, unsigned count, struct fau
 	defer_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "journal %s", path);
-	/* All of its room now: a page that finds none later would be our end (SIGBUS). */
+	/* All of its room now: a page that finds none later would be our end (SIGBUS). ZFS cannot
+	 * promise that (FreeBSD: EINVAL), since it writes nothing in its place. */
 	int error = posix_fallocate(fd, 0, (off_t)size);
-	if (error != 0)
+	if (error != 0 && error != EINVAL && error != EOPNOTSUPP)
 		return fault_set(f, FAULT_PLATFORM, error, "room for the journal %s", path);
 	return journal_map(j, fd, count, f);
 }
@@ -37,7 +38,7 @@ int journal_map(struct journal *j, int fd, unsigned count, struct fault *f)
 
 void journal_keep_from_children(const struct journal *j)
 {
-	(void)madvise(j->entries, j->count * sizeof(struct journal_entry), MADV_DONTFORK);
+	os_keep_from_children(j->entries, j->count * sizeof(struct journal_entry));
 }
 
 void journal_close(struct journal *j)
@@ -45,19 +46,6 @@ void journal_close(struct journal *j)
 	if (j->entries != NULL)
 		(void)munmap(j->entries, j->count * sizeof(struct journal_entry));
 	*j = (struct journal){0};
-}
-
-/* Looking this up when it starts would cost each call; it is only needed after a crash. */
-static bool is_jail(pid_t pid, const char *name)
-{
-	char path[64];
-	char named[64];
-	char pids[64];
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	(void)snprintf(named, sizeof(named), "Name:\t%s\n", name);
-	(void)snprintf(pids, sizeof(pids), "NSpid:\t%d\t1\n", (int)pid);
-	defer_free char *text = fs_read(path, 65536, NULL, NULL);
-	return text != NULL && strstr(text, named) != NULL && strstr(text, pids) != NULL;
 }
 
 void journal_made(struct journal *j, unsigned slot)
@@ -92,7 +80,8 @@ void journal_free(struct journal *j, unsigned slot)
 void journal_kill(const struct journal *j, unsigned slot, const char *name)
 {
 	const struct journal_entry *e = &j->entries[slot];
-	if (e->state != JOURNAL_FREE && e->pid > 1 && is_jail(e->pid, name))
+	/* Noting more of it when it starts would cost each call; it is only needed after a crash. */
+	if (e->state != JOURNAL_FREE && e->pid > 1 && os_leads_jail(e->pid, name))
 		(void)kill(e->pid, SIGKILL);
 }
 

@@ -9,6 +9,7 @@
 #include "http/peers.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -265,11 +265,18 @@ func limitFiles(size int64) (restore func(), err error) {
 		return nil, err
 	}
 	limit := before
-	limit.Cur = min(uint64(size), before.Cur)
+	lower(&limit.Cur, size)
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		return nil, err
 	}
 	return func() { _ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before) }, nil
+}
+
+// lower is for a limit of either type: Linux counts without a sign, FreeBSD with one.
+func lower[T int64 | uint64](limit *T, most int64) {
+	if uint64(*limit) > uint64(most) {
+		*limit = T(most)
+	}
 }
 
 // measure counts a commit's files, their bytes and its directories before any is made, and stops where

@@ -84,6 +84,5 @@ int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f);
 pid_t stub_prepare(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
 	const struct jail_parts *parts, struct jail_end *end, struct jail_door *door,
 	struct fault *f);
-int stub_start(const struct jail_door *door, const int fds[JAIL_FDS]);
 
 _Static_assert((int)PART_COUNT <= (int)JAIL_PARTS, "a slot has more parts than a message carries");

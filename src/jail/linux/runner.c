@@ -2,6 +2,8 @@
 
 #include "jail/linux/linux.h"
 
+#include "jail/door.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,7 +73,7 @@ static const struct jail_runner runner = {
 	.give = runner_give,
 	.take = runner_take,
 	.prepare = stub_prepare,
-	.start = stub_start,
+	.start = door_give,
 	.out_of_memory = linux_out_of_memory,
 	.recycle = slot_recycle,
 	.rest = jail_rest,

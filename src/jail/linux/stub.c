@@ -19,7 +19,7 @@
 
 #include "jail/linux/linux.h"
 
-#include "base/fdpass.h"
+#include "jail/door.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <grp.h>
@@ -195,20 +194,15 @@ static void fd_place(const struct starting *s, int from, int to)
 static int program_take(const struct starting *s)
 {
 	int fds[JAIL_FDS];
-	unsigned count = JAIL_FDS;
-	char word;
 	int at = 0;
 	__atomic_store_n(&s->end->parted, 1, __ATOMIC_RELEASE);
-	if (fdpass_receive(s->door, &word, 1, fds, &count) <= 0 || count == 0)
+	const int count = door_take(s->door, fds);
+	if (count < 0)
 		give_up(s->end, "door");
 	__atomic_store_n(&s->end->begun, 1, __ATOMIC_RELEASE);
-	for (unsigned i = 0; i < count; i++) { /* no source lies where a target comes */
-		if (fds[i] < JAIL_FDS)
-			fds[i] = fcntl(fds[i], F_DUPFD, JAIL_FDS);
-	}
 	if (s->nothing >= 0)
 		fd_place(s, s->nothing, at++);
-	for (unsigned i = 0; i + 1 < count; i++)
+	for (int i = 0; i + 1 < count; i++)
 		fd_place(s, fds[i], at++);
 	if (dup3(fds[count - 1], at, O_CLOEXEC) < 0 ||
 		syscall(SYS_close_range, (unsigned)at + 1, ~0U, 0) < 0)
@@ -296,20 +290,6 @@ static _Noreturn void stub_run(struct starting *s)
 	}
 }
 
-/* A door whose inner end lies below JAIL_FDS_LOW and whose outer one does not, as far as the limits
- * allow. */
-static int door_make(struct jail_door *door)
-{
-	int pair[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -1;
-	int high = fcntl(pair[0], F_DUPFD_CLOEXEC, JAIL_FDS_LOW);
-	if (high >= 0)
-		(void)close(pair[0]);
-	*door = (struct jail_door){.outside = high >= 0 ? high : pair[0], .inside = pair[1]};
-	return 0;
-}
-
 pid_t stub_prepare(const struct jail_plan *plan, unsigned slot, enum jail_kind kind,
 	const struct jail_parts *parts, struct jail_end *end, struct jail_door *door,
 	struct fault *f)
@@ -340,19 +320,7 @@ pid_t stub_prepare(const struct jail_plan *plan, unsigned slot, enum jail_kind k
 		stub_run(&s);
 	if (pid < 0) {
 		(void)fault_set(f, FAULT_PLATFORM, errno, "clone a jail into slot %u", slot);
-		(void)close(door->outside);
-		(void)close(door->inside);
+		door_close(door);
 	}
 	return pid;
-}
-
-int stub_start(const struct jail_door *door, const int fds[JAIL_FDS])
-{
-	int given[JAIL_FDS];
-	unsigned count = 0;
-	for (int i = 0; i < JAIL_FDS; i++) {
-		if (fds[i] >= 0)
-			given[count++] = fds[i];
-	}
-	return fdpass_send(door->outside, "", 1, given, count);
 }

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""Builds the whole program for FreeBSD, as far as that can be proved without one: compiled with -Werror and linked for each
+target, and looked into. Nothing of it is run.
+
+    run.py [--build DIRECTORY]
+"""
+
+import argparse
+import contextlib
+import functools
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import cross
+
+TOP = cross.TOP
+NOT_HERE = 77
+# Of the base system: all else that we need is linked in here, where a FreeBSD has its packages' shared libraries.
+NEEDED = {
+    "sky-island": {"libc.so.7", "libm.so.5", "libthr.so.3"},
+    "sky-jailer": {"libc.so.7"},
+}
+NEWEST = {"14.0": "FBSD_1.7", "15.0": "FBSD_1.8"}  # what libc of that version has at most
+MACHINES = {"amd64": "Advanced Micro Devices X86-64", "arm64": "AArch64"}
+# In FreeBSD's libc since 15.0: what is linked for 14.0 cannot have it.
+ONLY_SINCE_15 = "int inotify_add_watch_at(int, int, const char *, unsigned);\nint main(void) { return inotify_add_watch_at(1, 1, \"\", 1); }\n"
+
+
+class Failure(Exception):
+    pass
+
+
+def check(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def run(*command, **options):
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", check=False, **options)
+
+
+def must(*command, **options):
+    ran = run(*command, **options)
+    check(ran.returncode == 0, f"{' '.join(command)} ended with {ran.returncode}:\n{ran.stdout[-8000:]}")
+    return ran.stdout
+
+
+def readelf(*options):
+    return must("readelf", "-W", *options)
+
+
+class Target:
+    def __init__(self, name, prefix, build):
+        architecture, self.version = cross.TARGETS[name]
+        self.name, self.build = name, os.path.join(build, name)
+        self.machine = MACHINES[name.rpartition("-")[2]]
+        self.toolchain = cross.Toolchain(architecture, self.version)
+        self.cross_file = self.toolchain.cross_file(prefix)
+
+    def program(self, name):
+        return os.path.join(self.build, name)
+
+    # ---- the tests, in order ----
+
+    def configures(self):
+        """Anew where the libraries or the compiler are others."""
+        noted = os.path.join(self.build, "cross.ini")
+        with open(self.cross_file, encoding="utf-8") as f:
+            wanted = f.read()
+        with contextlib.suppress(FileNotFoundError), open(noted, encoding="utf-8") as f:
+            if f.read() == wanted:
+                return
+        shutil.rmtree(self.build, ignore_errors=True)
+        must("meson", "setup", self.build, TOP, "--cross-file", self.cross_file, "-Dtests=enabled", "-Dclients=true")
+        cross.written(noted, wanted)
+
+    def compiles_and_links(self):
+        """The programs, the C client, and the unit tests, which are not run."""
+        must("ninja", "-C", self.build, "-k", "0", "sky-island", "sky-jailer", "all")
+
+    def takes_no_warning(self):
+        """Every file of ours is compiled with -Werror, none of what is Linux's is."""
+        with open(os.path.join(self.build, "compile_commands.json"), encoding="utf-8") as f:
+            commands = json.load(f)
+        ours = [c for c in commands if "/llhttp/" not in c["file"]]
+        check(len(ours) > 100, f"only {len(ours)} files are compiled")
+        for c in ours:
+            check("-Werror" in c["command"], f"{c['file']} is compiled without -Werror")
+            check("/linux/" not in c["file"], f"{c['file']} is compiled for FreeBSD")
+        files = {os.path.relpath(os.path.join(c["directory"], c["file"]), TOP) for c in ours}
+        for path in glob.glob("src/**/freebsd/*.c", root_dir=TOP, recursive=True):
+            check(path in files, f"{path} is not compiled for FreeBSD")
+
+    def is_freebsds(self):
+        """The machine, the interpreter, and the note by which FreeBSD's kernel knows its own."""
+        for name in NEEDED:
+            header = readelf("-hl", self.program(name))
+            check(self.machine in header, f"{name}: not for {self.machine}:\n{header}")
+            check("/libexec/ld-elf.so.1" in header, f"{name}: not FreeBSD's interpreter:\n{header}")
+            notes = readelf("-n", self.program(name))
+            found = re.search(r"FreeBSD\s.*NT_VERSION.*description data: ([0-9a-f]{2}) ([0-9a-f]{2}) ([0-9a-f]{2})", notes)
+            check(found is not None, f"{name}: no note of FreeBSD's:\n{notes}")
+            version = int("".join(reversed(found.groups())), 16)
+            check(version // 100000 == int(self.version.partition(".")[0]), f"{name}: is for version {version}")
+
+    def needs_the_base_system_only(self):
+        for name, allowed in NEEDED.items():
+            needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", readelf("-d", self.program(name))))
+            check("libc.so.7" in needed, f"{name} needs {needed}")
+            check(needed <= allowed, f"{name} needs {sorted(needed - allowed)} besides")
+
+    def has_symbols_of_its_version(self):
+        for name in NEEDED:
+            versions = set(re.findall(r"Name: (\S+)", readelf("-V", self.program(name))))
+            check("FBSD_1.0" in versions, f"{name}: versions {versions}")
+            newest = tuple(map(int, NEWEST[self.version][5:].split(".")))
+            for version in versions:
+                known = re.fullmatch(r"FBSD_(\d+)\.(\d+)", version)
+                check(known is not None and tuple(map(int, known.groups())) <= newest,
+                      f"{name} wants {version}, and FreeBSD {self.version} has up to {NEWEST[self.version]}")
+
+    def carries_its_jailer(self):
+        """The program holds the jailer's of the same build, byte by byte."""
+        with open(self.program("sky-island"), "rb") as f, open(self.program("sky-jailer"), "rb") as g:
+            check(g.read() in f.read(), "sky-island does not hold this sky-jailer")
+
+    def links_what_the_version_has(self):
+        """The check of versions is one: what came with 15.0 links for that and not before."""
+        source = cross.written(os.path.join(self.build, "since15.c"), ONLY_SINCE_15)
+        ran = run(self.toolchain.cc, source, "-o", os.path.join(self.build, "since15"))
+        check((ran.returncode == 0) == (self.version == "15.0"), f"linked for {self.version}: {ran.returncode}\n{ran.stdout}")
+
+    def tests(self):
+        return [self.configures, self.compiles_and_links, self.takes_no_warning, self.is_freebsds, self.needs_the_base_system_only,
+                self.has_symbols_of_its_version, self.carries_its_jailer, self.links_what_the_version_has]
+
+
+def tidy(build):
+    """clang-tidy with FreeBSD's headers over what is compiled for it alone; what was clean is not looked at again."""
+    sources = sorted(glob.glob("src/**/freebsd/*.c", root_dir=TOP, recursive=True))
+    check(len(sources) >= 3, "no sources for FreeBSD")
+    options = ["-target", "x86_64-unknown-freebsd14", "-nostdlibinc", "-std=gnu11", "-D_GNU_SOURCE",
+               "-I" + os.path.join(TOP, "src")]
+    for path in cross.headers("x86_64"):
+        options += ["-isystem", path]
+    texts = []
+    for path in [".clang-tidy", *sources, *sorted(glob.glob("src/**/*.h", root_dir=TOP, recursive=True))]:
+        with open(os.path.join(TOP, path), encoding="utf-8") as f:
+            texts.append(f.read())
+    clean = os.path.join(build, "tidy-" + cross.digest(texts, options))
+    if not os.path.exists(clean):
+        ran = run("clang-tidy", "-quiet", *sources, "--", *options, cwd=TOP)
+        check(ran.returncode == 0, ran.stdout[-8000:])
+        cross.written(clean, "")
+
+
+def driver(build, architecture):
+    """What is compiled in jails and what compiles there: the tool becomes FreeBSD's program, the driver a package of it."""
+    made = os.path.join(build, "tool-" + architecture)
+    environment = {**os.environ, "GOOS": "freebsd", "GOARCH": architecture, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOENV": "off",
+                   "GOFLAGS": "-trimpath", "GOWORK": "off", "GOCACHE": os.path.join(build, "gocache"), "GOPATH": os.path.join(build, "go"),
+                   "GOTMPDIR": build}
+    where = {"cwd": os.path.join(TOP, "driver"), "env": environment}
+    must("go", "build", "-o", made, "./cmd/tool", **where)
+    must("go", "vet", "./cmd/tool", "./driver", **where)
+    header = readelf("-h", made)
+    check(MACHINES[architecture] in header and "FreeBSD" in header, header)
+
+
+def one(name, test, tally):
+    try:
+        test()
+    except Failure as e:
+        print(f"not ok {name}: {e}", flush=True)
+        tally["failed"] += 1
+        return False
+    print(f"ok {name}", flush=True)
+    tally["passed"] += 1
+    return True
+
+
+def run_all(build):
+    tally = {"passed": 0, "failed": 0, "skipped": 0}
+    prefixes = cross.all_libraries()
+    os.environ["ZIG_LOCAL_CACHE_DIR"] = os.path.join(build, "zig")
+    for name, (architecture, _) in cross.TARGETS.items():
+        target = Target(name, prefixes[architecture], build)
+        for number, test in enumerate(target.tests()):
+            if not one(f"{name} {test.__name__}", test, tally) and number < 2:
+                break
+    for architecture in MACHINES:
+        one(f"driver {architecture}", functools.partial(driver, build, architecture), tally)
+    one("tidy", functools.partial(tidy, build), tally)
+    return tally
+
+
+def main():
+    parser = argparse.ArgumentParser(usage="run.py [--build DIRECTORY]")
+    parser.add_argument("--build", default=os.path.join(TOP, "build", "freebsd"))
+    build = os.path.abspath(parser.parse_args().build)
+    if shutil.which("apt-get") is None:
+        print("skip  freebsd: the libraries are built from Debian's sources, and this host has no apt-get")
+        print("0 passed, 0 failed, 1 skipped")
+        return NOT_HERE
+    tally = run_all(build)
+    print(", ".join(f"{count} {name}" for name, count in tally.items()))
+    return 1 if tally["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
