@@ -2,9 +2,8 @@
  * Theory of operation. The jailer owns a range of slots (slots.h). Execution slots are kept in
  * stock ahead of demand, a prepared jail in each, since every call's is alike; build and fetch
  * slots, and those with an address, are made for their request. The loop waits for four things:
- * requests of the server, answers of helpers, ends of children, and room to write events. Nothing in
- * it blocks: what would is a helper's
- * job.
+ * requests of the server, answers of helpers, ends of children, and room to write events. Nothing
+ * in it blocks: what would is a helper's job.
  */
 
 #include "jailer/server.h"

@@ -42,8 +42,8 @@ static void its_ends_lie_apart(void **unused)
 	assert_true((fcntl(door.inside, F_GETFD) & FD_CLOEXEC) != 0);
 }
 
-/* A process of which the low numbers are free, so that they are what comes: its exit status says what
- * is wrong. */
+/* A process of which the low numbers are free, so that they are what comes: its exit status says
+ * what is wrong. */
 static int take_low(const ino_t want[3])
 {
 	int fds[JAIL_FDS];

@@ -1,5 +1,5 @@
-/* How FreeBSD prepares and starts a jail, on the model of its kernel: stub and program are real processes here,
- * what they ask of the kernel is the model's. */
+/* How FreeBSD prepares and starts a jail, on the model of its kernel: stub and program are real
+ * processes here, what they ask of the kernel is the model's. */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -84,8 +84,8 @@ static void fd_place(const struct starting *s, int from, int to, unsigned rights
 		give_up(s->end, "capsicum");
 }
 
-/* Waits at the door. What comes is placed from 0 on, or from 1 where a call's own stdin comes first,
- * the program's own last; exec closes that. Returns it. */
+/* Waits at the door. What comes is placed from 0 on, or from 1 where a call's own stdin comes
+ * first, the program's own last; exec closes that. Returns it. */
 static int program_take(const struct starting *s, int nothing)
 {
 	static const unsigned rights[] = {[JAIL_STDIN] = SYS_CAN_READ | SYS_CAN_SEEK,
@@ -167,8 +167,8 @@ static void stub_part(const struct starting *s, int program)
 	identity_drop(s);
 }
 
-/* Of the jailer's descriptors the door alone stays, at DOOR: among the rest are the outer ends of doors,
- * this one's too, which would never be seen to close. */
+/* Of the jailer's descriptors the door alone stays, at DOOR: among the rest are the outer ends of
+ * doors, this one's too, which would never be seen to close. */
 static void descriptors_part(const struct starting *s)
 {
 	if (dup2(s->door, DOOR) < 0 || sys->close_range(DOOR + 1, ~0U) < 0)
