@@ -2,8 +2,11 @@
 
 #include "base/defer.h"
 #include "base/log.h"
+#include "jail/linux/refusal.h"
 
 #include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,8 +46,50 @@ static void say(struct buf *report, const char *grade, const char *name, const c
 	buf_printf(report, "%s\t%s\t%s\n", grade, name, what);
 }
 
-/* A slot of each kind that needs no source tree is made and removed: what a jail needs is tried,
- * not looked up. */
+/* A jail is begun in the slot, up to where its program is missing; it is given none, which is the end
+ * of it. */
+static int begin_probe(const struct jail_plan *plan, unsigned slot, const struct jail_parts *parts,
+	struct fault *f)
+{
+	struct jail_door door;
+	struct jail_end *end =
+		mmap(NULL, sizeof(*end), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (end == MAP_FAILED)
+		return fault_set(f, FAULT_PLATFORM, errno, "map shared memory");
+	pid_t pid = jail_runner->prepare(plan, slot, JAIL_EXEC, parts, end, &door, f);
+	if (pid > 0) {
+		(void)close(door.inside);
+		(void)close(door.outside);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		if (strcmp(end->start_step, "door") != 0)
+			pid = fault_set(f, FAULT_PLATFORM, end->start_error, "begin a jail: %s",
+				end->start_step[0] != '\0' ? end->start_step : "it ended early");
+	}
+	(void)munmap(end, sizeof(*end));
+	return pid < 0 ? -1 : 0;
+}
+
+/* What a jail needs is tried, not looked up: a slot, and a jail in it, are made and removed. */
+static int jail_probe(const struct jail_plan *plan, bool *walled, struct fault *f)
+{
+	struct jail_parts parts;
+	const unsigned slot = plan->slots; /* one past the last: nobody else's */
+	const struct jail_order order = {.kind = JAIL_EXEC};
+	if (slot_create(plan, slot, &order, &parts, f) < 0)
+		return refusal_explain(plan->user_mode, f);
+	*walled = parts.fd[PART_RULES] >= 0;
+	int begun = begin_probe(plan, slot, &parts, f);
+	if (begun < 0)
+		(void)refusal_explain(plan->user_mode, f);
+	for (int i = 0; i < JAIL_PARTS; i++) {
+		if (parts.fd[i] >= 0)
+			(void)close(parts.fd[i]);
+	}
+	int gone = slot_destroy(plan, slot, begun < 0 ? NULL : f);
+	return begun < 0 || gone < 0 ? -1 : 0;
+}
+
 static int linux_probe(const struct jail_plan *plan, struct buf *report, struct fault *f)
 {
 	char why[600];
@@ -62,29 +107,23 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 		return -1;
 	}
 	say(report, "ok", "seccomp", "filters compiled");
-	struct jail_parts parts;
-	unsigned slot = plan->slots; /* one past the last: nobody else's */
-	const struct jail_order order = {.kind = JAIL_EXEC};
-	if (slot_create(plan, slot, &order, &parts, f) < 0) {
+	bool walled = false;
+	int made = jail_probe(plan, &walled, f);
+	if (!others && linux_cgroups.version != 0)
+		cgroup_finish(&linux_cgroups);
+	if (made < 0) {
 		say(report, "fail", "namespaces", f->text);
 		return -1;
 	}
-	say(report, parts.fd[PART_RULES] >= 0 ? "ok" : "warn", "landlock",
-		parts.fd[PART_RULES] >= 0 ? "a second wall behind the mounts"
-					  : "not in this kernel: jails do without");
-	for (int i = 0; i < JAIL_PARTS; i++) {
-		if (parts.fd[i] >= 0)
-			(void)close(parts.fd[i]);
-	}
+	say(report, walled ? "ok" : "warn", "landlock",
+		walled ? "a second wall behind the mounts"
+		       : "not in this kernel: jails do without");
 	say(report, "ok", "namespaces", "user, mount, net, pid, ipc, uts, cgroup");
-	int gone = slot_destroy(plan, slot, f);
-	if (!others && linux_cgroups.version != 0)
-		cgroup_finish(&linux_cgroups);
 	if (plan->net != NULL && plan->net->pools->count > 0) {
 		net_host_report(plan->net, report);
 		net_host_probe(plan->net, report);
 	}
-	return gone;
+	return 0;
 }
 
 static unsigned linux_count(const struct jail_plan *plan)

@@ -12,6 +12,7 @@
  *   stub.c     prepare, start: the jail's first process, from clone to exec
  *   filter.c   seccomp filters, compiled once
  *   landlock.c the second wall of execution jails
+ *   refusal.c  why a host did not let us, and what to do
  *   userns.c   how an ordinary user becomes root of a user namespace
  */
 

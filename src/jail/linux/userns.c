@@ -6,6 +6,7 @@
  */
 
 #include "jail/linux/linux.h"
+#include "jail/linux/refusal.h"
 
 #include "base/buf.h"
 #include "base/defer.h"
@@ -121,5 +122,7 @@ int userns_enter(struct jail_plan *plan, struct fault *f)
 	/* Slots have the uids 1000 and up of the range. */
 	plan->uids_apart = helper != NULL && uids.count >= plan->slots + 1001 &&
 			   gids.count >= plan->slots + 1001;
-	return plan->uids_apart ? range_map(&uids, &gids, f) : own_map(f);
+	if ((plan->uids_apart ? range_map(&uids, &gids, f) : own_map(f)) < 0)
+		return refusal_explain(true, f);
+	return 0;
 }
