@@ -262,7 +262,7 @@ class Parts:
     def arm64(self):
         """The first run fetches libraries of that architecture, which are kept below the user's cache directory."""
         tools, _ = self.go()
-        return Suite("arm64", [sys.executable, os.path.join(TOP, "tests/arm64/run.py")], read_closing, 1500,
+        return Suite("arm64", [sys.executable, os.path.join(TOP, "tests/elsewhere/arm64.py")], read_closing, 1500,
                      env={**os.environ, "PATH": tools + os.pathsep + os.environ["PATH"]})
 
     def fuzz(self):
