@@ -1,5 +1,6 @@
 /* What is said of a host that refuses jails: each reason by the setting that gives it, and nothing that is not so. */
 
+#include "jail/linux/linux.h"
 #include "jail/linux/refusal.h"
 
 #include <errno.h>
@@ -146,6 +147,22 @@ static void an_ordinary_user_in_a_container_needs_no_capability(void **state)
 		"kernel.unprivileged_userns_clone=1");
 }
 
+static void uids_that_a_namespace_has(void **state)
+{
+	(void)state;
+	static const char host[] = "         0          0 4294967295\n";
+	static const char container[] = "         0     100000      65536\n";
+	static const char two[] = "0 1000 1\n1 100000 65536\n";
+	assert_true(userns_maps(host, 199998, 201280));
+	assert_false(userns_maps(container, 199998, 201280));
+	assert_false(userns_maps(container, 65000, 65536));
+	assert_true(userns_maps(container, 65000, 65535));
+	assert_false(userns_maps(two, 0, 10));
+	assert_true(userns_maps(two, 1, 65536));
+	assert_false(userns_maps("", 0, 0));
+	assert_false(userns_maps("nonsense\n", 0, 0));
+}
+
 static void a_fault_is_explained_once_and_stays_within_its_bounds(void **state)
 {
 	(void)state;
@@ -170,6 +187,7 @@ int main(void)
 		cmocka_unit_test(containers_are_told_their_own_words),
 		cmocka_unit_test(only_what_is_missing_is_asked_for),
 		cmocka_unit_test(an_ordinary_user_in_a_container_needs_no_capability),
+		cmocka_unit_test(uids_that_a_namespace_has),
 		cmocka_unit_test(a_fault_is_explained_once_and_stays_within_its_bounds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,8 @@ int template_enter(const struct jail_plan *plan, struct fault *f);
 void template_leave(void);
 
 int userns_enter(struct jail_plan *plan, struct fault *f);
+/* Whether a line of a uid_map (user_namespaces(7)) holds all of first to last. */
+bool userns_maps(const char *map, unsigned long long first, unsigned long long last);
 
 int slot_create(const struct jail_plan *plan, unsigned slot, const struct jail_order *order,
 	struct jail_parts *parts, struct fault *f);
