@@ -130,6 +130,17 @@ class Docker(Container):
         self.assertEqual(status, 0, said)
         self.assertIn("ISLAND", said)
 
+    def test_addresses(self):
+        """Want the right to make links, and to switch on forwarding."""
+        self.own.config["network"] = {"ip4": {"start_addr": "10.77.0.2", "mask": "255.255.255.0", "range": 20, "gateway": "10.77.0.1"}}
+        self.own.write_config()
+        options = {"add": ["SYS_ADMIN"], "filtered": False}
+        for wanted in ("--cap-add NET_ADMIN", "--security-opt systempaths=unconfined"):
+            status, said = self.island("doctor", **options)
+            self.assertEqual(status, 1, said)
+            self.assertRegex(said, r"(?m)^fail +network +.*; this container needs docker run %s \(docs/containers.md\)$" % wanted)
+            options["add"].append("NET_ADMIN")
+
     def test_control_groups(self):
         status, said = self.island("doctor", add=["SYS_ADMIN"], filtered=False, cgroups="rw")
         self.assertEqual(status, 0, said)

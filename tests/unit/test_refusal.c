@@ -147,6 +147,27 @@ static void an_ordinary_user_in_a_container_needs_no_capability(void **state)
 		"kernel.unprivileged_userns_clone=1");
 }
 
+static void networks_of_containers(void **state)
+{
+	(void)state;
+	struct buf why = {0};
+	struct refusal_facts facts = plain;
+	refusal_net_why(&facts, "bridge: Operation not permitted", &why);
+	assert_int_equal(why.len, 0);
+	facts.container = CONTAINER_DOCKER;
+	facts.filtered = true;
+	refusal_net_why(&facts, "bridge: Operation not permitted", &why);
+	assert_string_equal(why.data,
+		"this container needs docker run --cap-add NET_ADMIN (docs/containers.md)");
+	buf_clear(&why);
+	facts.net_admin = true;
+	refusal_net_why(&facts, "forwarding, in /proc/sys/net: Read-only file system", &why);
+	assert_string_equal(why.data,
+		"this container needs docker run --security-opt systempaths=unconfined "
+		"(docs/containers.md)");
+	buf_finish(&why);
+}
+
 static void uids_that_a_namespace_has(void **state)
 {
 	(void)state;
@@ -187,6 +208,7 @@ int main(void)
 		cmocka_unit_test(containers_are_told_their_own_words),
 		cmocka_unit_test(only_what_is_missing_is_asked_for),
 		cmocka_unit_test(an_ordinary_user_in_a_container_needs_no_capability),
+		cmocka_unit_test(networks_of_containers),
 		cmocka_unit_test(uids_that_a_namespace_has),
 		cmocka_unit_test(a_fault_is_explained_once_and_stays_within_its_bounds),
 	};

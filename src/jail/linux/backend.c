@@ -46,6 +46,22 @@ static void say(struct buf *report, const char *grade, const char *name, const c
 	buf_printf(report, "%s\t%s\t%s\n", grade, name, what);
 }
 
+static void network_probe(const struct jail_plan *plan, struct buf *report)
+{
+	struct refusal_facts facts;
+	defer_buf struct buf why = {0};
+	const size_t before = report->len;
+	net_host_probe(plan->net, report);
+	if (report->len == before || strncmp(report->data + before, "fail\t", 5) != 0)
+		return;
+	refusal_look(&facts, plan->user_mode);
+	refusal_net_why(&facts, report->data + before, &why);
+	if (why.len > 0) {
+		report->len--; /* its line goes on */
+		buf_printf(report, "; %s\n", why.data);
+	}
+}
+
 /* A jail is begun in the slot, up to where its program is missing; it is given none, which is the end
  * of it. */
 static int begin_probe(const struct jail_plan *plan, unsigned slot, const struct jail_parts *parts,
@@ -121,7 +137,7 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 	say(report, "ok", "namespaces", "user, mount, net, pid, ipc, uts, cgroup");
 	if (plan->net != NULL && plan->net->pools->count > 0) {
 		net_host_report(plan->net, report);
-		net_host_probe(plan->net, report);
+		network_probe(plan, report);
 	}
 	return 0;
 }

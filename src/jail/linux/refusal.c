@@ -66,6 +66,7 @@ void refusal_look(struct refusal_facts *facts, bool user_mode)
 	defer_free char *mounts = fs_read("/proc/self/mounts", 1 << 24, NULL, NULL);
 	*facts = (struct refusal_facts){.user_mode = user_mode};
 	facts->sys_admin = (status_field(status, "\nCapEff:", 16) >> CAP_SYS_ADMIN & 1) != 0;
+	facts->net_admin = (status_field(status, "\nCapEff:", 16) >> CAP_NET_ADMIN & 1) != 0;
 	facts->filtered = status_field(status, "\nSeccomp:", 10) == 2;
 	facts->proc_masked = mounts != NULL && strstr(mounts, " /proc/") != NULL;
 	facts->userns_clone = (int)number_in("/proc/sys/kernel/unprivileged_userns_clone");
@@ -100,51 +101,46 @@ static void limits_say(const struct refusal_facts *facts, struct buf *why)
 	}
 }
 
-/* Each thing that a container is given without, by the name of what gives it. */
-static void needs_say(const struct refusal_facts *facts, const char *what,
-	const char *const words[4], const char *between, struct buf *why)
-{
-	const bool needs[] = {!facts->user_mode && !facts->sys_admin, facts->filtered,
-		facts->profile[0] != '\0', facts->proc_masked && strstr(what, "proc: ") != NULL};
-	struct buf list = {0};
-	for (int i = 0; i < 4; i++) {
-		if (needs[i])
-			buf_printf(&list, "%s%s", next(&list, "", between), words[i]);
-	}
-	if (list.len > 0)
-		buf_append(why, list.data, list.len);
-	buf_finish(&list);
-}
+/* What a container is given less than a host has. */
+enum { LESS_ADMIN, LESS_NET, LESS_CALLS, LESS_PROFILE, LESS_PROC, LESS_COUNT };
 
-static void container_say(const struct refusal_facts *facts, const char *what, struct buf *why)
+static const struct {
+	const char *begin, *between;
+	const char *words[LESS_COUNT]; /* by which each is given back */
+} containers[] = {
+	[CONTAINER_OTHER] = {"this container needs", ", ",
+		{"the capability CAP_SYS_ADMIN", "the capability CAP_NET_ADMIN",
+			"no seccomp filter", "no AppArmor profile",
+			"a /proc that is not masked and can be written"}},
+	[CONTAINER_DOCKER] = {"this container needs docker run", " ",
+		{"--cap-add SYS_ADMIN", "--cap-add NET_ADMIN", "--security-opt seccomp=unconfined",
+			"--security-opt apparmor=unconfined",
+			"--security-opt systempaths=unconfined"}},
+	[CONTAINER_PODMAN] = {"this container needs podman run", " ",
+		{"--cap-add SYS_ADMIN", "--cap-add NET_ADMIN", "--security-opt seccomp=unconfined",
+			"--security-opt apparmor=unconfined", "--security-opt unmask=ALL"}},
+	[CONTAINER_KUBERNETES] = {"this container's securityContext needs", ", ",
+		{"capabilities: {add: [SYS_ADMIN]}", "capabilities: {add: [NET_ADMIN]}",
+			"seccompProfile: {type: Unconfined}", "appArmorProfile: {type: Unconfined}",
+			"procMount: Unmasked"}},
+};
+
+static void container_say(
+	const struct refusal_facts *facts, const bool less[LESS_COUNT], struct buf *why)
 {
-	static const char *const flags[] = {"--cap-add SYS_ADMIN",
-		"--security-opt seccomp=unconfined", "--security-opt apparmor=unconfined",
-		"--security-opt systempaths=unconfined"};
-	static const char *const podman[] = {"--cap-add SYS_ADMIN",
-		"--security-opt seccomp=unconfined", "--security-opt apparmor=unconfined",
-		"--security-opt unmask=ALL"};
-	static const char *const fields[] = {"capabilities: {add: [SYS_ADMIN]}",
-		"seccompProfile: {type: Unconfined}", "appArmorProfile: {type: Unconfined}",
-		"procMount: Unmasked"};
-	static const char *const plain[] = {"the capability CAP_SYS_ADMIN", "no seccomp filter",
-		"no AppArmor profile", "a /proc that nothing is mounted on"};
-	struct buf list = {0};
-	const enum refusal_container in = facts->container;
-	needs_say(facts, what,
-		in == CONTAINER_KUBERNETES ? fields
-		: in == CONTAINER_PODMAN   ? podman
-		: in == CONTAINER_DOCKER   ? flags
-					   : plain,
-		in == CONTAINER_KUBERNETES || in == CONTAINER_OTHER ? ", " : " ", &list);
-	if (list.len > 0)
-		buf_printf(why, "%s%s %s (docs/containers.md)", next(why, "", "; "),
-			in == CONTAINER_KUBERNETES ? "this container's securityContext needs"
-			: in == CONTAINER_OTHER    ? "this container needs"
-			: in == CONTAINER_PODMAN   ? "this container needs podman run"
-						   : "this container needs docker run",
-			list.data);
-	buf_finish(&list);
+	bool any = false;
+	for (int i = 0; i < LESS_COUNT; i++) {
+		if (!less[i])
+			continue;
+		if (!any)
+			buf_printf(why, "%s%s ", next(why, "", "; "),
+				containers[facts->container].begin);
+		buf_printf(why, "%s%s", any ? containers[facts->container].between : "",
+			containers[facts->container].words[i]);
+		any = true;
+	}
+	if (any)
+		buf_puts(why, " (docs/containers.md)");
 }
 
 /* Ordinary users are refused by the host's settings, in containers too; else, outside of them, it was who
@@ -183,10 +179,24 @@ void refusal_why(const struct refusal_facts *facts, const char *what, int error,
 		limits_say(facts, why);
 	if (error != EPERM && error != EACCES && error != ENOSYS)
 		return;
-	if (facts->container != CONTAINER_NONE)
-		container_say(facts, what, why);
+	if (facts->container != CONTAINER_NONE) {
+		const bool less[LESS_COUNT] = {
+			[LESS_ADMIN] = !facts->user_mode && !facts->sys_admin,
+			[LESS_CALLS] = facts->filtered,
+			[LESS_PROFILE] = facts->profile[0] != '\0',
+			[LESS_PROC] = facts->proc_masked && strstr(what, "proc: ") != NULL};
+		container_say(facts, less, why);
+	}
 	if (facts->container == CONTAINER_NONE || facts->user_mode)
 		host_say(facts, why);
+}
+
+void refusal_net_why(const struct refusal_facts *facts, const char *what, struct buf *why)
+{
+	const bool less[LESS_COUNT] = {
+		[LESS_NET] = !facts->net_admin, [LESS_PROC] = strstr(what, "/proc/") != NULL};
+	if (facts->container != CONTAINER_NONE)
+		container_say(facts, less, why);
 }
 
 int refusal_explain(bool user_mode, struct fault *f)

@@ -26,6 +26,7 @@ enum refusal_container {
 struct refusal_facts {
 	bool user_mode;                   /* an ordinary user asks */
 	bool sys_admin;                   /* CAP_SYS_ADMIN is effective */
+	bool net_admin;                   /* CAP_NET_ADMIN is */
 	bool filtered;                    /* a seccomp filter is on us */
 	bool proc_masked;                 /* parts of /proc are covered by mounts */
 	int userns_clone;                 /* kernel.unprivileged_userns_clone; -1: no such */
@@ -40,5 +41,7 @@ void refusal_look(struct refusal_facts *facts, bool user_mode);
 /* Appends what may have refused it and what to do, in one line; nothing where nothing is known.
  * `what` is the fault's text, `error` an errno. Depends on its arguments alone. */
 void refusal_why(const struct refusal_facts *facts, const char *what, int error, struct buf *why);
+/* The same of the host's network, once jails without an address are made. */
+void refusal_net_why(const struct refusal_facts *facts, const char *what, struct buf *why);
 /* Adds that to the fault; returns -1. */
 int refusal_explain(bool user_mode, struct fault *f);
