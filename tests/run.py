@@ -265,6 +265,12 @@ class Parts:
         return Suite("arm64", [sys.executable, os.path.join(TOP, "tests/elsewhere/arm64.py")], read_closing, 1500,
                      env={**os.environ, "PATH": tools + os.pathsep + os.environ["PATH"]})
 
+    def musl(self):
+        """The first run makes its libraries, which takes minutes; they are kept there too."""
+        self.prepare()
+        return Suite("musl", [sys.executable, os.path.join(TOP, "tests/elsewhere/musl.py"), "--config", os.path.join(TOP, "build", "test.json")],
+                     read_closing, 2400)
+
     def fuzz(self):
         return Suite("fuzz", [os.path.join(TOP, "dev"), "fuzz"], read_closing, 900)
 
@@ -297,7 +303,7 @@ class Parts:
 
 
 def main():
-    known = [*USUAL, "user", "fuzz", "soak", "arm64", *NOT_YET]
+    known = [*USUAL, "user", "fuzz", "soak", "arm64", "musl", *NOT_YET]
     parser = argparse.ArgumentParser(usage="run.py --build DIRECTORY [PART…]", epilog="parts: all " + " ".join(known))
     parser.add_argument("--build", required=True)
     parser.add_argument("parts", nargs="*", metavar="PART")
