@@ -18,7 +18,7 @@ int fdpass_send(int to, const void *data, size_t len, const int *fds, unsigned c
 	if (count > 0) {
 		memset(&control, 0, sizeof(control));
 		message.msg_control = control.space;
-		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		message.msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int));
 		struct cmsghdr *c = CMSG_FIRSTHDR(&message);
 		if (c == NULL) {
 			errno = EINVAL;
@@ -26,7 +26,7 @@ int fdpass_send(int to, const void *data, size_t len, const int *fds, unsigned c
 		}
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(count * sizeof(int));
+		c->cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, count * sizeof(int));
 	}
 	ssize_t n;

@@ -49,7 +49,9 @@ LIBRARIES = {
     "jansson": ("libjansson-dev", [
         [*CMAKE, "-DJANSSON_BUILD_DOCS=OFF", "-DJANSSON_WITHOUT_TESTS=ON", "-DJANSSON_EXAMPLES=OFF"], INSTALL]),
     "cmocka": ("libcmocka-dev", [
-        [*CMAKE, "-DWITH_STATIC_LIB=ON", "-DWITH_EXAMPLES=OFF", "-DUNIT_TESTING=OFF", "-DCMAKE_C_FLAGS=-w"], INSTALL]),
+        [*CMAKE, "-DWITH_STATIC_LIB=ON", "-DWITH_EXAMPLES=OFF", "-DUNIT_TESTING=OFF", "-DCMAKE_C_FLAGS=-w"], INSTALL,
+        ["sh", "-c", "cd {prefix}/lib && rm libcmocka.so* && mv libcmocka-static.a libcmocka.a"],
+    ]),
     "archive": ("libarchive-dev", [
         [*CMAKE, "-DENABLE_WERROR=OFF", "-DENABLE_TEST=OFF", "-DENABLE_TAR=OFF", "-DENABLE_CPIO=OFF", "-DENABLE_CAT=OFF",
          "-DENABLE_OPENSSL=OFF", "-DENABLE_NETTLE=OFF", "-DENABLE_LIBB2=OFF", "-DENABLE_LZ4=OFF", "-DENABLE_LZO=OFF",
@@ -80,7 +82,8 @@ LIBRARIES = {
 # Those of netfilter are not made: what uses them is compiled with their headers, and linked with functions that do nothing.
 STANDINS = {"libmnl": "libmnl", "libnftables": "nftables"}
 # Those whose own .pc file is not made, or names what is not there.
-DESCRIBED = {"libuv": ("uv", "-lpthread -ldl -lrt"), "libarchive": ("archive", ""), "libcurl": ("curl", ""), "sqlite3": ("sqlite3", "-lm")}
+DESCRIBED = {"libuv": ("uv", "-lpthread -ldl -lrt"), "libarchive": ("archive", ""), "libcurl": ("curl", ""), "sqlite3": ("sqlite3", "-lm"),
+             "libmnl": ("mnl", ""), "libnftables": ("nftables", "")}
 
 
 def digest(*parts):
@@ -97,6 +100,9 @@ def compiler():
             if os.path.isdir(os.path.join(place, name)):
                 os.symlink(os.path.join(place, name), os.path.join(kernel, name))
                 break
+    # Alpine has it in a package of its own (bsd-compat-headers).
+    os.makedirs(os.path.join(kernel, "sys"))
+    os.symlink("/usr/include/x86_64-linux-gnu/sys/queue.h", os.path.join(kernel, "sys", "queue.h"))
     path = os.path.join(CACHE, "cc")
     sysroot.written(path, COMPILER.format(kernel=kernel))
     os.chmod(path, 0o755)
@@ -149,9 +155,8 @@ def stand_in(prefix, names, cc):
     sysroot.written(place, "".join(f"long {name}(void);\nlong {name}(void) {{ return 0; }}\n" for name in names))
     subprocess.run([cc, "-c", "-fPIC", "-o", place + ".o", place], check=True)
     for library, headers in STANDINS.items():
-        shutil.copytree(os.path.join("/usr/include", headers), os.path.join(prefix, "include", headers))
+        shutil.copytree(os.path.join("/usr/include", headers), os.path.join(prefix, "include", headers), dirs_exist_ok=True)
         subprocess.run(["ar", "rcs", os.path.join(prefix, "lib", library + ".a"), place + ".o"], check=True)
-        DESCRIBED[library] = (library.removeprefix("lib"), "")
 
 
 def describe(prefix):
@@ -161,27 +166,31 @@ def describe(prefix):
                         f"Cflags: -I{prefix}/include\n")
 
 
+def make_all(prefix, cc, versions):
+    for old in glob.glob(os.path.join(glob.escape(CACHE), "prefix-*")):
+        shutil.rmtree(old)
+    for name in ("lib/pkgconfig", "include"):
+        os.makedirs(os.path.join(prefix, name))
+    found = sources(versions.values())
+    for name, (_, commands) in LIBRARIES.items():
+        make(name, commands, {"source": found[versions[name][0]], "prefix": prefix, "cc": cc})
+    for name in ("apt", "sources", "build"):
+        shutil.rmtree(os.path.join(CACHE, name), ignore_errors=True)
+    sysroot.written(os.path.join(prefix, "complete"), "")
+
+
 def libraries(used):
-    """`used` are the functions of netfilter's libraries. The prefix they all lie in, and the compiler. A recipe or a version that changes makes all of them anew."""
+    """The prefix they lie in, and the compiler; all are made anew where a recipe or a version changed. `used` are the functions of
+    netfilter's."""
     os.makedirs(CACHE, exist_ok=True)
     with open(os.path.join(CACHE, "lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         cc = compiler()
         versions = {name: tuple(subprocess.run(["dpkg-query", "-W", "-f", "${source:Package} ${source:Version}", package], check=True,
                                                stdout=subprocess.PIPE, text=True).stdout.split()) for name, (package, _) in LIBRARIES.items()}
-        prefix = os.path.join(CACHE, "prefix-" + digest(LIBRARIES, DESCRIBED, COMPILER, versions, used))
-        if os.path.exists(os.path.join(prefix, "complete")):
-            return prefix, cc
-        for old in glob.glob(os.path.join(glob.escape(CACHE), "prefix-*")):
-            shutil.rmtree(old)
-        for name in ("lib/pkgconfig", "include"):
-            os.makedirs(os.path.join(prefix, name))
-        found = sources(versions.values())
-        for name, (_, commands) in LIBRARIES.items():
-            make(name, commands, {"source": found[versions[name][0]], "prefix": prefix, "cc": cc})
+        prefix = os.path.join(CACHE, "prefix-" + digest(LIBRARIES, DESCRIBED, COMPILER, versions))
+        if not os.path.exists(os.path.join(prefix, "complete")):
+            make_all(prefix, cc, versions)
         stand_in(prefix, used, cc)
         describe(prefix)
-        for name in ("apt", "sources", "build"):
-            shutil.rmtree(os.path.join(CACHE, name), ignore_errors=True)
-        sysroot.written(os.path.join(prefix, "complete"), "")
         return prefix, cc

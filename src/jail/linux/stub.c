@@ -19,6 +19,7 @@
 #include "jail/linux/linux.h"
 
 #include "base/fdpass.h"
+#include "jail/linux/newmount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -136,7 +136,7 @@ static void capabilities_drop(const struct starting *s)
 		give_up(s->end, "capabilities");
 }
 
-static void limit_set(const struct starting *s, __rlimit_resource_t what, uint64_t value)
+static void limit_set(const struct starting *s, int what, uint64_t value)
 {
 	struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
 	if (setrlimit(what, &limit) < 0)
