@@ -268,6 +268,18 @@ class Parts:
         return Suite("soak", [sys.executable, os.path.join(TOP, "tests/soak/soak.py"), "--binary", self.binary, "--state", self.state],
                      read_closing, 300 + calls // 50, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
 
+    def arm64(self):
+        """The first run fetches libraries of that architecture, which are kept below the user's cache directory."""
+        tools, _ = self.go()
+        return Suite("arm64", [sys.executable, os.path.join(TOP, "tests/elsewhere/arm64.py")], read_closing, 1500,
+                     env={**os.environ, "PATH": tools + os.pathsep + os.environ["PATH"]})
+
+    def musl(self):
+        """The first run makes its libraries, which takes minutes; they are kept there too."""
+        self.prepare()
+        return Suite("musl", [sys.executable, os.path.join(TOP, "tests/elsewhere/musl.py"), "--config", os.path.join(TOP, "build", "test.json")],
+                     read_closing, 2400)
+
     def fuzz(self):
         return Suite("fuzz", [os.path.join(TOP, "dev"), "fuzz"], read_closing, 900)
 
@@ -306,7 +318,7 @@ class Parts:
 
 
 def main():
-    known = [*USUAL, "user", "vm", "vm-quick", "fuzz", "soak", "freebsd", *NOT_YET]
+    known = [*USUAL, "user", "vm", "vm-quick", "fuzz", "soak", "freebsd", "arm64", "musl", *NOT_YET]
     parser = argparse.ArgumentParser(usage="run.py --build DIRECTORY [PART…]", epilog="parts: all " + " ".join(known))
     parser.add_argument("--build", required=True)
     parser.add_argument("parts", nargs="*", metavar="PART")

@@ -237,10 +237,10 @@ int node_open(struct node *n, const char *config_path, struct buf *faults, struc
 	if (node_load(n, config_path, true, faults, f) < 0 || node_claim_check(n, f) < 0 ||
 		node_lock(n, f) < 0 || node_claim(n, f) < 0)
 		return -1;
-	if (jail_backend->enter(&n->plan, f) < 0)
-		return -1;
 	n->plan.uid_base = n->user_mode ? 1000 : n->config.uid_base;
 	n->plan.cache_uid = n->user_mode ? 999 : n->config.uid_base - 2;
+	if (jail_backend->enter(&n->plan, f) < 0)
+		return -1;
 	return server_uid_find(n, f);
 }
 

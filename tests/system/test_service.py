@@ -26,6 +26,7 @@ EXPECTED = {
     "usr/local/lib/tmpfiles.d/sky-island.conf",
     "usr/local/share/man/man8/sky-island.8",
     *("usr/local/share/doc/sky-island/" + name for name in ("CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md")),
+    "usr/local/share/doc/sky-island/contrib/apparmor/sky-island",
     "usr/local/share/doc/sky-island/contrib/grafana/sky-island.json",
     *("usr/local/share/doc/sky-island/docs/" + name for name in os.listdir(os.path.join(TOP, "docs"))),
     *("usr/local/share/doc/sky-island/clients/" + name for name in (

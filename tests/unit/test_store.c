@@ -311,7 +311,8 @@ static void a_hundred_thousand_are_read_within_a_second(void **state)
 	store_close(store);
 	const uint64_t since = clock_mono_ns();
 	assert_int_equal(count(p->file, STORE_ARTIFACTS, &seen), 100000);
-	assert_true(clock_mono_ns() - since < 1000000000U);
+	/* An emulated processor proves that it works, and nothing of how fast. */
+	assert_true(getenv("SKY_EMULATED") != NULL || clock_mono_ns() - since < 1000000000U);
 	seen_free(&seen);
 }
 

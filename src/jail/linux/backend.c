@@ -2,10 +2,13 @@
 
 #include "base/defer.h"
 #include "base/log.h"
+#include "jail/linux/refusal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,20 +56,64 @@ struct tried {
 	struct fault fault;
 };
 
-static void slot_try(const struct jail_plan *plan, struct tried *t)
+static void network_probe(const struct jail_plan *plan, struct buf *report)
+{
+	struct refusal_facts facts;
+	defer_buf struct buf why = {0};
+	const size_t before = report->len;
+	net_host_probe(plan->net, report);
+	if (report->len == before || strncmp(report->data + before, "fail\t", 5) != 0)
+		return;
+	refusal_look(&facts, plan->user_mode);
+	refusal_net_why(&facts, report->data + before, &why);
+	if (why.len > 0) {
+		report->len--; /* its line goes on */
+		buf_printf(report, "; %s\n", why.data);
+	}
+}
+
+/* A jail is begun in the slot, up to where its program is missing; it is given none, which is the end
+ * of it. */
+static int begin_probe(const struct jail_plan *plan, unsigned slot, const struct jail_parts *parts,
+	struct fault *f)
+{
+	struct jail_door door;
+	struct jail_end *end =
+		mmap(NULL, sizeof(*end), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (end == MAP_FAILED)
+		return fault_set(f, FAULT_PLATFORM, errno, "map shared memory");
+	pid_t pid = jail_runner->prepare(plan, slot, JAIL_EXEC, parts, end, &door, f);
+	if (pid > 0) {
+		(void)close(door.outside);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		(void)close(door.inside);
+		if (strcmp(end->start_step, "door") != 0)
+			pid = fault_set(f, FAULT_PLATFORM, end->start_error, "begin a jail: %s",
+				end->start_step[0] != '\0' ? end->start_step : "it ended early");
+	}
+	(void)munmap(end, sizeof(*end));
+	return pid < 0 ? -1 : 0;
+}
+
+/* What a jail needs is tried, not looked up: a slot, and a jail in it, are made and removed. */
+static int jail_probe(const struct jail_plan *plan, bool *walled, struct fault *f)
 {
 	struct jail_parts parts;
-	unsigned slot = plan->slots; /* one past the last: nobody else's */
+	const unsigned slot = plan->slots; /* one past the last: nobody else's */
 	const struct jail_order order = {.kind = JAIL_EXEC};
-	t->failed = slot_create(plan, slot, &order, &parts, &t->fault);
-	if (t->failed < 0)
-		return;
-	t->landlock = parts.fd[PART_RULES] >= 0;
+	if (slot_create(plan, slot, &order, &parts, f) < 0)
+		return refusal_explain(plan->user_mode, f);
+	*walled = parts.fd[PART_RULES] >= 0;
+	int begun = begin_probe(plan, slot, &parts, f);
+	if (begun < 0)
+		(void)refusal_explain(plan->user_mode, f);
 	for (int i = 0; i < JAIL_PARTS; i++) {
 		if (parts.fd[i] >= 0)
 			(void)close(parts.fd[i]);
 	}
-	t->failed = slot_destroy(plan, slot, &t->fault);
+	int gone = slot_destroy(plan, slot, begun < 0 ? NULL : f);
+	return begun < 0 || gone < 0 ? -1 : 0;
 }
 
 /* In a child: who makes an execution slot has a template of roots from then on, which is a helper's
@@ -79,7 +126,7 @@ static int slot_tried(const struct jail_plan *plan, struct tried *t, struct faul
 	pid_t pid = fork();
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		slot_try(plan, t);
+		t->failed = jail_probe(plan, &t->landlock, &t->fault);
 		_exit(write(told[1], t, sizeof(*t)) != (ssize_t)sizeof(*t));
 	}
 	(void)close(told[1]);
@@ -96,8 +143,6 @@ static int slot_tried(const struct jail_plan *plan, struct tried *t, struct faul
 	return t->failed;
 }
 
-/* A slot of each kind that needs no source tree is made and removed: what a jail needs is tried,
- * not looked up. */
 static int linux_probe(const struct jail_plan *plan, struct buf *report, struct fault *f)
 {
 	char why[600];
@@ -128,7 +173,7 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 		cgroup_finish(&linux_cgroups);
 	if (plan->net != NULL && plan->net->pools->count > 0) {
 		net_host_report(plan->net, report);
-		net_host_probe(plan->net, report);
+		network_probe(plan, report);
 	}
 	return 0;
 }

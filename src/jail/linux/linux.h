@@ -12,6 +12,7 @@
  *   stub.c     prepare, start: the jail's first process, from clone to exec
  *   filter.c   seccomp filters, compiled once
  *   landlock.c the second wall of execution jails
+ *   refusal.c  why a host did not let us, and what to do
  *   userns.c   how an ordinary user becomes root of a user namespace
  */
 
@@ -73,6 +74,8 @@ int template_enter(const struct jail_plan *plan, struct fault *f);
 void template_leave(void);
 
 int userns_enter(struct jail_plan *plan, struct fault *f);
+/* Whether a line of a uid_map (user_namespaces(7)) holds all of first to last. */
+bool userns_maps(const char *map, unsigned long long first, unsigned long long last);
 
 int slot_create(const struct jail_plan *plan, unsigned slot, const struct jail_order *order,
 	struct jail_parts *parts, struct fault *f);

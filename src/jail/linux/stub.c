@@ -20,6 +20,7 @@
 #include "jail/linux/linux.h"
 
 #include "jail/door.h"
+#include "jail/linux/newmount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -137,7 +137,7 @@ static void capabilities_drop(const struct starting *s)
 }
 
 /* Or less, where whoever started us has less: that cannot be raised any more. */
-static void limit_set(const struct starting *s, __rlimit_resource_t what, uint64_t value)
+static void limit_set(const struct starting *s, int what, uint64_t value)
 {
 	struct rlimit limit;
 	if (getrlimit(what, &limit) < 0)

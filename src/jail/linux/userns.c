@@ -6,6 +6,7 @@
  */
 
 #include "jail/linux/linux.h"
+#include "jail/linux/refusal.h"
 
 #include "base/buf.h"
 #include "base/defer.h"
@@ -108,11 +109,39 @@ static int own_map(struct fault *f)
 	return 0;
 }
 
+bool userns_maps(const char *map, unsigned long long first, unsigned long long last)
+{
+	unsigned long long inside, outside, count;
+	for (const char *line = map; line != NULL && *line != '\0';) {
+		if (sscanf(line, "%llu %llu %llu", &inside, &outside, &count) == 3 &&
+			inside <= first && last - inside < count)
+			return true;
+		line = strchr(line, '\n');
+		line += line != NULL;
+	}
+	return false;
+}
+
+/* Root of a container that has fewer uids than a host would give away uids that are nobody there. */
+static int uids_check(const struct jail_plan *plan, struct fault *f)
+{
+	const unsigned first = plan->uid_base - 2, last = plan->uid_base + plan->slots;
+	defer_free char *map = fs_read("/proc/self/uid_map", 1 << 16, NULL, NULL);
+	if (plan->uid_base == 0 || map == NULL || userns_maps(map, first, last))
+		return 0;
+	return fault_set(f, FAULT_INPUT, 0,
+		"jails.uid_base: the uids %u to %u are not there in this user namespace "
+		"(/proc/self/uid_map); choose one such as 10002, so that it, the 2 before and the "
+		"%u "
+		"behind are",
+		first, last, plan->slots);
+}
+
 int userns_enter(struct jail_plan *plan, struct fault *f)
 {
 	plan->uids_apart = true;
 	if (!plan->user_mode)
-		return 0;
+		return uids_check(plan, f);
 	const struct passwd *pw = getpwuid(geteuid());
 	const char *name = pw != NULL ? pw->pw_name : "";
 	struct range uids = range_find("/etc/subuid", name, geteuid());
@@ -121,5 +150,7 @@ int userns_enter(struct jail_plan *plan, struct fault *f)
 	/* Slots have the uids 1000 and up of the range. */
 	plan->uids_apart = helper != NULL && uids.count >= plan->slots + 1001 &&
 			   gids.count >= plan->slots + 1001;
-	return plan->uids_apart ? range_map(&uids, &gids, f) : own_map(f);
+	if ((plan->uids_apart ? range_map(&uids, &gids, f) : own_map(f)) < 0)
+		return refusal_explain(true, f);
+	return 0;
 }

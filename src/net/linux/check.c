@@ -155,6 +155,9 @@ void net_host_probe(const struct net_setup *net, struct buf *report)
 		buf_printf(report, "fail\tnetwork\t%s: %s\n", step, strerror(errno));
 	else if (probe_rules(net, &f) < 0)
 		buf_printf(report, "fail\tnetwork\t%s\n", f.text);
+	else if (access("/proc/sys/net/ipv4/ip_forward", W_OK) < 0)
+		buf_printf(report, "fail\tnetwork\tforwarding, in /proc/sys/net: %s\n",
+			strerror(errno));
 	else
 		buf_puts(report, "ok\tnetwork\tbridge, veth, macvlan, nftables\n");
 	rtnl_close(&r);
