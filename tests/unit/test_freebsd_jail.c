@@ -294,7 +294,8 @@ static void a_kill_while_destroying_is_cleared(void **unused)
 	}
 }
 
-/* Who cannot remove a slot says so, and can the next time. */
+/* Who cannot remove a slot says so, and can the next time; but for its clone, which goes when the
+ * slot is used again. */
 static void a_failure_while_destroying_is_told(void **unused)
 {
 	(void)unused;
@@ -307,7 +308,8 @@ static void a_failure_while_destroying_is_told(void **unused)
 		world->fail_at = at;
 		const int gone = jail_backend->destroy(&state.plan, 3, &f);
 		world->fail_at = 0;
-		assert_int_equal(gone, world->failed ? -1 : 0);
+		const bool told = world->failed && strcmp(world->failed_call, "zfs destroy") != 0;
+		assert_int_equal(gone, told ? -1 : 0);
 		if (gone < 0)
 			assert_int_equal(strncmp(f.text, "remove jail slot 3: ", 20), 0);
 		destroy();
@@ -438,6 +440,20 @@ static void the_next_start_clears_what_was_left(void **unused)
 	assert_int_equal(jail_backend->count(&state.plan), 0);
 }
 
+/* One base for all, where -i made a system. */
+static void the_system_is_every_jails_base(void **unused)
+{
+	struct jail_parts parts;
+	(void)unused;
+	(void)snprintf(state.storage.system, sizeof(state.storage.system), "base-tools");
+	const size_t mark = world->log_len;
+	create(&orders[0], &parts);
+	assert_non_null(strstr(state_log_from(mark), "nmount nullfs /base-tools at"));
+	assert_true(world->clone[3]);
+	destroy();
+	nothing_left();
+}
+
 static void the_ruleset_is_made_once_and_never_emptied(void **unused)
 {
 	struct fault f = {0};
@@ -511,7 +527,7 @@ int main(void)
 		T(builds_are_limited_by_their_jail), T(without_racct_there_are_no_rules),
 		T(an_older_kernel_is_not_asked_for_what_it_lacks),
 		T(an_emptied_ruleset_makes_no_jail), T(a_source_that_is_a_link_is_not_mounted),
-		T(the_next_start_clears_what_was_left),
+		T(the_next_start_clears_what_was_left), T(the_system_is_every_jails_base),
 		T(the_ruleset_is_made_once_and_never_emptied), T(doctor_says_what_is_off),
 		T(an_ordinary_user_is_told_that_root_is_needed),
 		T(names_belong_to_slots_of_this_instance)};

@@ -70,6 +70,9 @@ struct mounts {
 	unsigned count;
 };
 
+/* The base (storage/storage.h) that the root of a jail of this kind is a clone of: the system that
+ * `-i` made, else one of node/base.c's. */
+const char *mounts_base(const struct jail_plan *plan, enum jail_kind kind);
 /* What the root of a slot for this order is made of, in order. A pure function. */
 int mounts_list(const struct jail_plan *plan, unsigned slot, const struct jail_order *order,
 	struct mounts *out, struct fault *f);

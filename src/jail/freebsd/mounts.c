@@ -1,6 +1,6 @@
 /*
- * A jail's root is the base directory of the state, seen read-only through nullfs at a place of the
- * slot's own, with mounts on the places that node/base.c left there:
+ * A jail's root is a base (storage/storage.h: a directory, or its slot's clone of one), seen
+ * read-only through nullfs at a place of the slot's own, with mounts on the empty places there:
  *
  *   /dev                a devfs under our ruleset
  *   /tmp                a tmpfs of limited size, the jail's own
@@ -17,6 +17,7 @@
 #include "base/defer.h"
 #include "base/freebsd/params.h"
 #include "base/freebsd/sys.h"
+#include "storage/storage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,12 +61,18 @@ static struct mount *list_tree(
 	return m;
 }
 
-static void list_base(struct listing *l, const struct jail_plan *plan, enum jail_kind kind)
+const char *mounts_base(const struct jail_plan *plan, enum jail_kind kind)
 {
-	defer_free char *base = mem_printf("%s/base%s", plan->state,
-		kind == JAIL_EXEC       ? ""
-		: kind == JAIL_EXEC_NET ? "-net"
-					: "-tools");
+	if (plan->storage->system[0] != '\0')
+		return plan->storage->system;
+	return kind == JAIL_EXEC ? "base" : kind == JAIL_EXEC_NET ? "base-net" : "base-tools";
+}
+
+static void list_base(
+	struct listing *l, const struct jail_plan *plan, unsigned slot, enum jail_kind kind)
+{
+	char base[SLOT_PATH];
+	storage_path(plan->storage, slot, mounts_base(plan, kind), base, sizeof(base));
 	struct mount *m = list_tree(l, "base", base, "");
 	/* The artifact is not in its jail's root. */
 	if (m != NULL && jail_runs_call(kind))
@@ -123,7 +130,7 @@ int mounts_list(const struct jail_plan *plan, unsigned slot, const struct jail_o
 	const enum jail_kind kind = order->kind;
 	out->count = 0;
 	slot_path(plan, slot, root);
-	list_base(&l, plan, kind);
+	list_base(&l, plan, slot, kind);
 	if (!jail_runs_call(kind))
 		(void)list_tree(&l, "toolchain", plan->toolchain, "/go");
 	if (slot_builds(kind))

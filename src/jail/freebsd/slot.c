@@ -12,8 +12,10 @@
 #include "base/defer.h"
 #include "base/freebsd/sys.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "jail/steps.h"
 #include "net/freebsd/alias.h"
+#include "storage/storage.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -136,6 +138,28 @@ static void root_down(void *thing)
 	(void)mounts_clear(m->root, NULL);
 }
 
+/* What it is mounted from. */
+static int clone_up(void *thing, struct fault *f)
+{
+	const struct making *m = thing;
+	return storage_clone(m->plan->storage, m->slot, mounts_base(m->plan, m->order->kind), 0, f);
+}
+
+/* One that is still busy goes when the slot is used again. */
+static void clone_remove(const struct jail_plan *plan, unsigned slot)
+{
+	struct fault f = {0};
+	if (storage_unclone(plan->storage, slot, &f) < 0)
+		log_warn("the clone of slot %u stays until the slot is used again: %s", slot,
+			f.text);
+}
+
+static void clone_down(void *thing)
+{
+	const struct making *m = thing;
+	clone_remove(m->plan, m->slot);
+}
+
 /* ---- the jail ---- */
 
 /* The limit on builds counts those that are still being removed: one of them is about to go. */
@@ -203,6 +227,7 @@ static int way_out_up(void *thing, struct fault *f)
 /* A jail has one of the last two at most, so that nothing comes after them that could fail. */
 static const struct step slot_steps[] = {
 	{"place", place_up, place_down},
+	{"clone", clone_up, clone_down},
 	{"root", root_up, root_down},
 	{"jail", prison_up, prison_down},
 	{"limits", rules_up, rules_down},
@@ -262,7 +287,8 @@ int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f)
 		if (named_remove(plan, name, f) < 0)
 			return fault_wrap(f, "remove jail slot %u", slot);
 	}
-	if (mounts_clear(root, f) < 0 || place_remove(root, f) < 0)
+	if (mounts_clear(root, f) < 0)
 		return fault_wrap(f, "remove jail slot %u", slot);
-	return 0;
+	clone_remove(plan, slot);
+	return place_remove(root, f) < 0 ? fault_wrap(f, "remove jail slot %u", slot) : 0;
 }

@@ -5,6 +5,7 @@
 #include "base/defer.h"
 #include "base/fs.h"
 #include "jail/freebsd/freebsd.h"
+#include "storage/storage.h"
 #include "world.h"
 
 #include <fcntl.h>
@@ -22,6 +23,7 @@ struct state {
 	int directory; /* that somebody has open: with it jail_attach refuses */
 	struct net_pools pools;
 	struct net_setup net;
+	struct storage storage;
 	struct jail_plan plan;
 	const char *trees[2];
 };
@@ -63,7 +65,9 @@ static void state_plan(struct state *s)
 		.children_max = 16,
 		.builds_max = 2,
 		.file_trees = s->trees,
-		.net = &s->net};
+		.net = &s->net,
+		.storage = &s->storage};
+	s->storage.state = s->path;
 	for (int kind = 0; kind < JAIL_KINDS; kind++) {
 		const bool call = jail_runs_call((enum jail_kind)kind);
 		s->plan.limits[kind] = (struct jail_limits){.memory = call ? 256U << 20 : 1U << 30,

@@ -68,6 +68,10 @@ const char *world_left(void)
 			len += (size_t)snprintf(text + len, sizeof(text) - len, "alias %08x\n",
 				world->alias[i].address);
 	}
+	for (int i = 0; i < WORLD_CLONES; i++) {
+		if (world->clone[i])
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "clone %d\n", i);
+	}
 	return text;
 }
 

@@ -11,6 +11,7 @@
  *   world_jail.c   jail_set(2), jail_get(2), jail_attach(2), jail_remove(2)
  *   world_mount.c  nmount(2), unmount(2), devfs
  *   world_net.c    addresses, pf, rctl, sysctl
+ *   world_storage.c  clones of bases, instead of storage/
  */
 
 #include "base/freebsd/sys.h"
@@ -19,7 +20,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WORLD_JAILS = 64, WORLD_MOUNTS = 64, WORLD_RULES = 64, WORLD_ALIASES = 32, WORLD_FDS = 32 };
+enum {
+	WORLD_JAILS = 64,
+	WORLD_MOUNTS = 64,
+	WORLD_RULES = 64,
+	WORLD_ALIASES = 32,
+	WORLD_FDS = 32,
+	WORLD_CLONES = 16
+};
 
 struct world_jail {
 	int jid, parent; /* jid 0: not used; parent 0: the host */
@@ -89,8 +97,9 @@ struct world {
 	struct world_mount mount[WORLD_MOUNTS];
 	char rule[WORLD_RULES][256];
 	struct world_alias alias[WORLD_ALIASES];
-	char pf[8192];    /* the rules in our anchor */
-	char devfs[1024]; /* the rules in our set, as devfs(8) shows them */
+	bool clone[WORLD_CLONES]; /* of slots */
+	char pf[8192];            /* the rules in our anchor */
+	char devfs[1024];         /* the rules in our set, as devfs(8) shows them */
 };
 
 extern struct world *world;
@@ -143,6 +152,8 @@ bool world_jail_param(const char *name);
 int world_nmount(struct iovec *iov, unsigned count, int flags);
 int world_unmount(const char *path, int flags);
 int world_mounts(void (*each)(void *ctx, const char *at), void *ctx);
+/* Whether anything is mounted at a path that ends so. */
+bool world_is_mounted(const char *end);
 int world_mkdir(const char *path, mode_t mode);
 int world_rmdir(const char *path);
 int world_names(const char *path, void (*each)(void *ctx, const char *name), void *ctx);

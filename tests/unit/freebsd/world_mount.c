@@ -219,6 +219,17 @@ int world_mounts(void (*each)(void *ctx, const char *at), void *ctx)
 	}
 }
 
+bool world_is_mounted(const char *end)
+{
+	for (int i = 0; i < WORLD_MOUNTS; i++) {
+		const struct world_mount *m = &world->mount[i];
+		const size_t len = strlen(m->at);
+		if (m->there && len >= strlen(end) && strcmp(m->at + len - strlen(end), end) == 0)
+			return true;
+	}
+	return false;
+}
+
 int world_mkdir(const char *path, mode_t mode)
 {
 	return world_call("mkdir") ? mkdir(path, mode) : -1;
