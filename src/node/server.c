@@ -137,7 +137,8 @@ static uint64_t memory_of(size_t configured, unsigned part)
 	struct memory memory;
 	memory_find(&memory, "/proc", "/sys/fs/cgroup");
 	const uint64_t total = memory_total(&memory);
-	return configured > 0 ? configured : (total != UINT64_MAX ? total : uv_get_total_memory()) / part;
+	return configured > 0 ? configured
+			      : (total != UINT64_MAX ? total : uv_get_total_memory()) / part;
 }
 
 static void pool_open(struct server *s)

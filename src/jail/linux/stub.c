@@ -137,7 +137,7 @@ static void capabilities_drop(const struct starting *s)
 }
 
 /* Or less, where whoever started us has less: that cannot be raised any more. */
-static void limit_set(const struct starting *s, int what, uint64_t value)
+static void limit_set(const struct starting *s, unsigned what, uint64_t value)
 {
 	struct rlimit limit;
 	if (getrlimit(what, &limit) < 0)
