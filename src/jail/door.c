@@ -55,3 +55,18 @@ int door_take(int inside, int fds[JAIL_FDS])
 	}
 	return (int)count;
 }
+
+char *const *door_argv(enum jail_kind kind)
+{
+	static char *const exec_argv[] = {"call", NULL};
+	static char *const build_argv[] = {"tool", "build", NULL};
+	static char *const fetch_argv[] = {"tool", "fetch", NULL};
+	static char *const seed_argv[] = {"tool", "seed", NULL};
+	static char *const *const argv[JAIL_KINDS] = {[JAIL_EXEC] = exec_argv,
+		[JAIL_BUILD] = build_argv,
+		[JAIL_FETCH] = fetch_argv,
+		[JAIL_GIT] = fetch_argv,
+		[JAIL_SEED] = seed_argv,
+		[JAIL_EXEC_NET] = exec_argv};
+	return argv[kind];
+}

@@ -15,3 +15,5 @@ int door_give(const struct jail_door *door, const int fds[JAIL_FDS]);
  * end was closed). None of them lies where one is placed, below JAIL_FDS; what is open there is of
  * no more use. Async-signal-safe. */
 int door_take(int inside, int fds[JAIL_FDS]);
+/* What the program of a jail of this kind is called with. Async-signal-safe. */
+char *const *door_argv(enum jail_kind kind);

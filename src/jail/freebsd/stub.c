@@ -132,16 +132,6 @@ static void jail_enter(const struct starting *s)
 
 static _Noreturn void program_exec(const struct starting *s)
 {
-	static char *const exec_argv[] = {"call", NULL};
-	static char *const build_argv[] = {"tool", "build", NULL};
-	static char *const fetch_argv[] = {"tool", "fetch", NULL};
-	static char *const seed_argv[] = {"tool", "seed", NULL};
-	static char *const *const argv[JAIL_KINDS] = {[JAIL_EXEC] = exec_argv,
-		[JAIL_BUILD] = build_argv,
-		[JAIL_FETCH] = fetch_argv,
-		[JAIL_GIT] = fetch_argv,
-		[JAIL_SEED] = seed_argv,
-		[JAIL_EXEC_NET] = exec_argv};
 	jail_enter(s);
 	const int nothing = jail_runs_call(s->kind) ? nothing_open(s) : -1;
 	identity_drop(s);
@@ -153,7 +143,8 @@ static _Noreturn void program_exec(const struct starting *s)
 	sigset_t none;
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)sys->fexecve(program_take(s, nothing), argv[s->kind], s->plan->environment[s->kind]);
+	(void)sys->fexecve(
+		program_take(s, nothing), door_argv(s->kind), s->plan->environment[s->kind]);
 	give_up(s->end, "exec");
 }
 

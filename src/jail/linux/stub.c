@@ -213,23 +213,13 @@ static int program_take(const struct starting *s)
 /* The program's process: shares memory with the stub until exec. */
 static int program_run(void *starting)
 {
-	static char *const exec_argv[] = {"call", NULL};
-	static char *const build_argv[] = {"tool", "build", NULL};
-	static char *const fetch_argv[] = {"tool", "fetch", NULL};
-	static char *const seed_argv[] = {"tool", "seed", NULL};
-	static char *const *const argv[JAIL_KINDS] = {[JAIL_EXEC] = exec_argv,
-		[JAIL_BUILD] = build_argv,
-		[JAIL_FETCH] = fetch_argv,
-		[JAIL_GIT] = fetch_argv,
-		[JAIL_SEED] = seed_argv,
-		[JAIL_EXEC_NET] = exec_argv};
 	const struct starting *s = starting;
 	sigset_t none;
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, &linux_filters[s->kind], 0, 0) < 0)
 		give_up(s->end, "seccomp");
-	(void)syscall(SYS_execveat, program_take(s), "", argv[s->kind],
+	(void)syscall(SYS_execveat, program_take(s), "", door_argv(s->kind),
 		s->plan->environment[s->kind], AT_EMPTY_PATH);
 	give_up(s->end, "exec");
 }
