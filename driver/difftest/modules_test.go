@@ -1,6 +1,9 @@
 package difftest
 
-import "testing"
+import (
+	"math/rand/v2"
+	"testing"
+)
 
 // Real modules, at pinned versions. must: served by the package's artifact without compiling.
 var modules = []struct {
@@ -56,7 +59,12 @@ var modules = []struct {
 }
 
 func TestModules(t *testing.T) {
-	for _, m := range modules {
+	chosen := rand.Perm(len(modules))
+	if testing.Short() {
+		chosen = chosen[:everyday]
+	}
+	for _, i := range chosen {
+		m := modules[i]
 		t.Run(m.path, func(t *testing.T) {
 			p := fetched(t, m.path, m.version)
 			must := trial{pkg: p, calls: m.must, must: true, refused: 1}
