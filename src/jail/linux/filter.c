@@ -1,7 +1,8 @@
 /*
  * System calls a jail may make: a list of what Go programs need, everything else answers ENOSYS or
  * EPERM, so that Go's runtime and libraries fall back instead of dying. Compiled once, in the
- * supervisor, into BPF for each kind of jail; installing one is a single prctl (seccomp(2)).
+ * supervisor, into BPF for each kind of jail (bpf.c); installing one is a single prctl (seccomp(2)).
+ * Names become numbers, and this machine's table of them, by libseccomp.
  *
  * Execution jails besides: no new process (clone only with CLONE_THREAD; clone3, whose flags a
  * filter cannot read, answers ENOSYS), no exec but the stub's own by descriptor, no socket but
@@ -9,13 +10,13 @@
  * netlink, by which Go only lists interfaces.
  */
 
+#include "jail/linux/bpf.h"
 #include "jail/linux/linux.h"
-
-#include "base/defer.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@
 #include <sys/stat.h>
 #include <termios.h>
 
-/* Allowed in every jail. Names that an architecture does not have are passed over. */
+/* Allowed in every jail. */
 static const char *const common[] = {
 	/* memory */
 	"munmap",
@@ -229,26 +230,54 @@ static const char *const processes[] = {
 	"prctl",
 };
 
-static int allow(scmp_filter_ctx filter, const char *const *names, size_t count)
+struct rules {
+	struct bpf_rule list[BPF_RULES_MAX];
+	size_t count;
+	bool full;
+};
+
+/* Names that an architecture does not have are passed over. */
+static void rule(struct rules *r, const char *name, uint32_t verdict, const struct bpf_test *test,
+	size_t tests)
 {
-	for (size_t i = 0; i < count; i++) {
-		int nr = seccomp_syscall_resolve_name(names[i]);
-		if (nr == __NR_SCMP_ERROR || nr < 0)
-			continue;
-		if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, nr, 0) < 0)
-			return -1;
-	}
-	return 0;
+	const int nr = seccomp_syscall_resolve_name(name);
+	r->full |= r->count == BPF_RULES_MAX;
+	if (nr < 0 || r->full)
+		return;
+	struct bpf_rule *made = &r->list[r->count++];
+	*made = (struct bpf_rule){.nr = nr, .verdict = verdict, .tests = (unsigned)tests};
+	if (tests > 0)
+		memcpy(made->test, test, tests * sizeof(*test));
 }
 
-static int allow_masked(
-	scmp_filter_ctx filter, const char *name, unsigned argument, scmp_datum_t refused)
+static void allow(struct rules *r, const char *const *names, size_t count)
 {
-	int nr = seccomp_syscall_resolve_name(name);
-	if (nr == __NR_SCMP_ERROR || nr < 0)
-		return 0;
-	return seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, nr, 1, SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, refused, 0));
+	for (size_t i = 0; i < count; i++)
+		rule(r, names[i], SECCOMP_RET_ALLOW, NULL, 0);
+}
+
+static void refuse(struct rules *r, const char *name, int error)
+{
+	rule(r, name, SECCOMP_RET_ERRNO | (uint32_t)error, NULL, 0);
+}
+
+/* Allowed where of these bits of an argument exactly those of `value` are set. */
+static void allow_bits(
+	struct rules *r, const char *name, unsigned argument, uint32_t mask, uint32_t value)
+{
+	rule(r, name, SECCOMP_RET_ALLOW, &(struct bpf_test){argument, mask, value}, 1);
+}
+
+static void allow_value(struct rules *r, const char *name, unsigned argument, int value)
+{
+	allow_bits(r, name, argument, UINT32_MAX, (uint32_t)value);
+}
+
+static void allow_values(
+	struct rules *r, const char *name, unsigned argument, const int *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		allow_value(r, name, argument, values[i]);
 }
 
 /* Files that all jails see are shared inodes: what marks an inode (locks, leases, watches) would be
@@ -256,139 +285,98 @@ static int allow_masked(
  * jail has none: every such lock is granted and none is made, since the kernel charges them to
  * nobody besides. The size of a pipe is charged to who made it: the server, for stdout. Unnamed
  * files would leave /tmp's inode numbers moved on without a trace in its times (recycle.c). */
-static int shared_inode_rules(scmp_filter_ctx filter)
+static void shared_inode_rules(struct rules *r)
 {
 	static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL,
 		F_GETLK, 1032 /* F_GETPIPE_SZ */, 1033 /* F_ADD_SEALS */, 1034 /* F_GET_SEALS */};
 	static const int granted[] = {F_SETLK, F_SETLKW};
-	int failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOLCK), SCMP_SYS(flock), 0);
-	failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);
-	failed |= allow_masked(filter, "open", 1, O_TMPFILE & ~O_DIRECTORY) |
-		  allow_masked(filter, "openat", 2, O_TMPFILE & ~O_DIRECTORY);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-			SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+	refuse(r, "flock", ENOLCK);
+	refuse(r, "openat2", ENOSYS);
+	allow_bits(r, "open", 1, O_TMPFILE & ~O_DIRECTORY, 0);
+	allow_bits(r, "openat", 2, O_TMPFILE & ~O_DIRECTORY, 0);
+	allow_values(r, "fcntl", 1, commands, sizeof(commands) / sizeof(commands[0]));
 	for (size_t i = 0; i < sizeof(granted) / sizeof(granted[0]); i++)
-		failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), SCMP_SYS(fcntl), 1,
-			SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)granted[i]));
-	return failed;
+		rule(r, "fcntl", SECCOMP_RET_ERRNO | 0,
+			&(struct bpf_test){1, UINT32_MAX, (uint32_t)granted[i]}, 1);
 }
 
 /* Without control groups rlimits stand in, which count private memory only: then there is no other.
  */
-static int memory_rules(scmp_filter_ctx filter, enum jail_kind kind)
+static void memory_rules(struct rules *r, enum jail_kind kind)
 {
 	static const char *const all[] = {"mmap", "memfd_create"};
 	/* A file in memory could be run (execveat must be allowed for the artifact itself); what
 	 * lies in /tmp cannot. */
 	if (!jail_runs_call(kind))
-		return allow(filter, all, 2);
-	if (linux_cgroups.version != 0)
-		return allow(filter, all, 1);
-	return allow_masked(filter, "mmap", 3, MAP_SHARED | MAP_GROWSDOWN);
+		allow(r, all, 2);
+	else if (linux_cgroups.version != 0)
+		allow(r, all, 1);
+	else
+		allow_bits(r, "mmap", 3, MAP_SHARED | MAP_GROWSDOWN, 0);
 }
 
-static int exec_rules(scmp_filter_ctx filter)
+static void exec_rules(struct rules *r)
 {
 	/* prctl: names of threads and memory areas, and reading back; nothing that changes
 	 * privileges. */
 	static const int prctls[] = {15 /* PR_SET_NAME */, 16 /* PR_GET_NAME */,
 		0x53564d41 /* PR_SET_VMA */, 3 /* PR_GET_DUMPABLE */};
-	int failed = shared_inode_rules(filter);
-	failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-		SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-	failed |= seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, SCMP_SYS(execveat), 1, SCMP_A4(SCMP_CMP_EQ, AT_EMPTY_PATH));
-	failed |= seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-	for (size_t i = 0; i < sizeof(prctls) / sizeof(prctls[0]); i++)
-		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)prctls[i]));
-	return failed;
+	shared_inode_rules(r);
+	allow_bits(r, "clone", 0, CLONE_THREAD, CLONE_THREAD);
+	allow_value(r, "execveat", 4, AT_EMPTY_PATH);
+	allow_value(r, "socket", 0, AF_UNIX);
+	allow_values(r, "prctl", 0, prctls, sizeof(prctls) / sizeof(prctls[0]));
 }
 
 /* TCP and UDP; the type's upper bits are flags (socket(2)). */
-static int ip4_rules(scmp_filter_ctx filter)
+static void ip4_rules(struct rules *r)
 {
-	static const int sockets[][2] = {{SOCK_STREAM, 0}, {SOCK_STREAM, IPPROTO_TCP},
+	static const unsigned sockets[][2] = {{SOCK_STREAM, 0}, {SOCK_STREAM, IPPROTO_TCP},
 		{SOCK_DGRAM, 0}, {SOCK_DGRAM, IPPROTO_UDP}};
-	int failed = 0;
-	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++)
-		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
-			SCMP_A0(SCMP_CMP_EQ, AF_INET),
-			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)sockets[i][0]),
-			SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)sockets[i][1]));
-	return failed;
+	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
+		const struct bpf_test tests[] = {{0, UINT32_MAX, AF_INET}, {1, 0xf, sockets[i][0]},
+			{2, UINT32_MAX, sockets[i][1]}};
+		rule(r, "socket", SECCOMP_RET_ALLOW, tests, 3);
+	}
 }
 
-static int process_rules(scmp_filter_ctx filter)
+/* Builds and fetches. A plain clone, as long as it makes no new namespaces. */
+static void process_rules(struct rules *r)
 {
 	static const int families[] = {AF_UNIX, AF_INET, AF_INET6};
-	int failed = allow(filter, processes, sizeof(processes) / sizeof(processes[0]));
-	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
-	return failed;
-}
-
-/* A plain clone, as long as it makes no new namespaces. */
-static int clone_rule(scmp_filter_ctx filter)
-{
-	const scmp_datum_t spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
-				    CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-	return seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, spaces, 0));
+	allow(r, processes, sizeof(processes) / sizeof(processes[0]));
+	allow_values(r, "socket", 0, families, sizeof(families) / sizeof(families[0]));
+	allow_bits(r, "clone", 0,
+		CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
+			CLONE_NEWUTS | CLONE_NEWCGROUP,
+		0);
 }
 
 /* ioctl: sizes of what is readable, terminal questions; not TIOCSTI, not device controls. */
-static int ioctl_rules(scmp_filter_ctx filter)
+static void ioctl_rules(struct rules *r)
 {
-	static const unsigned long allowed[] = {
-		FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TCGETS, TIOCGWINSZ};
-	int failed = 0;
-	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
-		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-			SCMP_A1(SCMP_CMP_EQ, allowed[i]));
-	return failed;
-}
-
-static int program_export(scmp_filter_ctx filter, struct sock_fprog *program)
-{
-	defer_close int fd = memfd_create("filter", MFD_CLOEXEC);
-	struct stat st;
-	if (fd < 0 || seccomp_export_bpf(filter, fd) < 0 || fstat(fd, &st) < 0)
-		return -1;
-	defer_free void *code = malloc((size_t)st.st_size);
-	if (code == NULL || pread(fd, code, (size_t)st.st_size, 0) != st.st_size)
-		return -1;
-	program->len = (unsigned short)((size_t)st.st_size / sizeof(struct sock_filter));
-	program->filter = code;
-	code = NULL;
-	return 0;
+	static const int allowed[] = {FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TCGETS, TIOCGWINSZ};
+	allow_values(r, "ioctl", 1, allowed, sizeof(allowed) / sizeof(allowed[0]));
 }
 
 static int kind_prepare(enum jail_kind kind)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	if (filter == NULL)
+	struct rules r = {0};
+	allow(&r, common, sizeof(common) / sizeof(common[0]));
+	refuse(&r, "clone3", ENOSYS);
+	ioctl_rules(&r);
+	memory_rules(&r, kind);
+	allow_value(&r, "socketpair", 0, AF_UNIX);
+	if (jail_runs_call(kind))
+		exec_rules(&r);
+	else
+		process_rules(&r);
+	if (kind == JAIL_EXEC_NET)
+		ip4_rules(&r);
+	if (r.full)
 		return -1;
-	int failed = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	/* System calls by another table, 32 bits or x32: the whole program ends, not the thread
-	 * alone. */
-	failed |= seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	failed |= allow(filter, common, sizeof(common) / sizeof(common[0]));
-	failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	failed |= ioctl_rules(filter);
-	failed |= memory_rules(filter, kind);
-	failed |= seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-	failed |= jail_runs_call(kind) ? exec_rules(filter)
-				       : (clone_rule(filter) | process_rules(filter));
-	failed |= kind == JAIL_EXEC_NET ? ip4_rules(filter) : 0;
-	if (failed == 0)
-		failed = program_export(filter, &linux_filters[kind]);
-	seccomp_release(filter);
-	return failed != 0 ? -1 : 0;
+	return bpf_compile(r.list, r.count, seccomp_arch_native(), SECCOMP_RET_ERRNO | EPERM,
+		&linux_filters[kind]);
 }
 
 int filter_prepare(struct fault *f)

@@ -10,7 +10,7 @@
  *   template.c what the roots of execution slots are copied from
  *   recycle.c  the proof that a slot is as it was
  *   stub.c     prepare, start: the jail's first process, from clone to exec
- *   filter.c   seccomp filters, compiled once
+ *   filter.c   seccomp filters, compiled once (bpf.c writes their programs)
  *   landlock.c the second wall of execution jails
  *   refusal.c  why a host did not let us, and what to do
  *   userns.c   how an ordinary user becomes root of a user namespace
