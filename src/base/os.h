@@ -46,3 +46,6 @@ void os_keep_from_children(const void *at, size_t len);
 /* The directory `name` of `dir` for reading, following no link. -1 and errno: EXDEV where
  * something is mounted there. */
 int os_directory_open(int dir, const char *name);
+/* All threads share one heap, where each would keep for good what it once needed. Before there are
+ * threads. FreeBSD, musl: theirs gives back by itself. */
+void os_heap_shared(void);

@@ -363,6 +363,7 @@ static int server_open(struct server *s, const int *jailers, unsigned count, str
 {
 	if (state_enter(s->node, f) < 0 || privileges_drop(s->node, f) < 0)
 		return -1;
+	os_heap_shared();
 	json_object_seed(0);
 	if (uv_loop_init(&s->loop) < 0)
 		return fault_set(f, FAULT_PLATFORM, 0, "no event loop");

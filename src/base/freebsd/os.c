@@ -109,3 +109,7 @@ int os_directory_open(int dir, const char *name)
 	errno = error;
 	return -1;
 }
+
+void os_heap_shared(void)
+{
+}
