@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import sysroot
-from checks import NOT_HERE, PROGRAMS, TOP, all_of, check, configure, holds_its_jailer, must, run, unit_tests
+from checks import PROGRAMS, TOP, all_of, check, closing, configure, holds_its_jailer, must, run, skip, unit_tests
 
 CROSS = os.path.join(TOP, "tools", "cross", "aarch64-linux-gnu.ini")
 
@@ -75,17 +75,13 @@ def main():
     parser.add_argument("--build", default=os.path.join(TOP, "build", "arm64"))
     build = os.path.abspath(parser.parse_args().build)
     if shutil.which("apt-get") is None:
-        print("skip  arm64: its libraries come from Debian's packages, and this host has no apt-get")
-        print("0 passed, 0 failed, 1 skipped")
-        return NOT_HERE
+        return skip("arm64: its libraries come from Debian's packages, and this host has no apt-get")
     try:
         built = Built(build, sysroot.sysroot("arm64", names()))
     except subprocess.CalledProcessError as e:  # of apt-get
-        print("skip  arm64: its libraries could not be had:", " ".join(e.cmd[:6]))
-        print("0 passed, 0 failed, 1 skipped")
-        return NOT_HERE
-    return all_of([built.configures, built.compiles_and_links, built.is_for_arm64, built.runs, built.unit_tests, built.driver],
-                  built.tally)
+        return skip("arm64: its libraries could not be had: " + " ".join(e.cmd[:6]))
+    all_of([built.configures, built.compiles_and_links, built.is_for_arm64, built.runs, built.unit_tests, built.driver], built.tally)
+    return closing(built.tally)
 
 
 if __name__ == "__main__":
