@@ -13,9 +13,6 @@ struct api {
 	struct tokens *tokens;
 };
 
-/* Sets X-Request-Id: the client's where it is 1 to 64 plain characters, else ours. */
-void exchange_identify(struct api *api, struct http_exchange *x);
-
 struct problem {
 	int status;
 	const char *code;  /* stable, snake_case */

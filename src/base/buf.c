@@ -35,10 +35,8 @@ char *buf_reserve(struct buf *b, size_t more)
 
 void buf_append(struct buf *b, const void *data, size_t len)
 {
-	if (b->limit != 0 && (len > b->limit || b->len > b->limit - len)) {
-		b->overflowed = true;
+	if (b->limit != 0 && (len > b->limit || b->len > b->limit - len))
 		return;
-	}
 	char *to = buf_reserve(b, len);
 	if (len > 0)
 		memcpy(to, data, len);
@@ -124,7 +122,6 @@ void buf_consume(struct buf *b, size_t n)
 void buf_clear(struct buf *b)
 {
 	b->len = 0;
-	b->overflowed = false;
 	if (b->data != NULL)
 		b->data[0] = '\0';
 }

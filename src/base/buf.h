@@ -10,11 +10,10 @@
 #include <stdint.h>
 
 struct buf {
-	char *data;      /* NULL while empty; data[len] == 0 otherwise */
-	size_t len;      /* bytes */
-	size_t cap;      /* bytes allocated */
-	size_t limit;    /* bytes allowed; 0: no limit */
-	bool overflowed; /* an append went past the limit and was dropped whole */
+	char *data;   /* NULL while empty; data[len] == 0 otherwise */
+	size_t len;   /* bytes */
+	size_t cap;   /* bytes allocated */
+	size_t limit; /* bytes allowed, what would go past it is dropped whole; 0: no limit */
 };
 
 void buf_limit(struct buf *b, size_t limit);

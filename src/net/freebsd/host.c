@@ -43,7 +43,7 @@ static bool has_line(const char *text, const char *line)
 	return at != NULL;
 }
 
-bool host_record_has(const struct net_setup *net, const struct sys_address *address)
+static bool record_has(const struct net_setup *net, const struct sys_address *address)
 {
 	defer_free char *text = record_read(net);
 	defer_free char *line = record_line(address);
@@ -93,7 +93,7 @@ int net_alias_remove(const struct net_setup *net, uint32_t address, struct fault
 	const struct sys_address alias = {
 		.interface = place.interface, .address = address, .mask = place.mask};
 	if (!place.there || place.mask != UINT32_MAX ||
-		(net->record != NULL && !host_record_has(net, &alias)))
+		(net->record != NULL && !record_has(net, &alias)))
 		return 0;
 	if (sys->alias_remove(&alias) < 0 && errno != EADDRNOTAVAIL && errno != ENXIO) {
 		char text[IP4_TEXT];

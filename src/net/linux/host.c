@@ -289,7 +289,6 @@ int host_ready(const struct net_setup *net, struct fault *f)
 /* ---- taking it away ---- */
 
 struct clearing {
-	struct rtnl *r;
 	const char *prefix;
 	char name[64][HOST_NAME];
 	size_t count;
@@ -308,7 +307,7 @@ static int links_clear(struct rtnl *r, const char *instance)
 	char prefix[HOST_NAME];
 	host_link_prefix(instance, prefix);
 	for (;;) {
-		struct clearing c = {.r = r, .prefix = prefix};
+		struct clearing c = {.prefix = prefix};
 		if (rtnl_links(r, left_find, &c) < 0)
 			return -1;
 		if (c.count == 0)
