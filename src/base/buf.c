@@ -57,17 +57,10 @@ void buf_putc(struct buf *b, char c)
 void buf_printf(struct buf *b, const char *format, ...)
 {
 	va_list ap;
-	va_list again;
 	va_start(ap, format);
-	va_copy(again, ap);
-	int len = vsnprintf(NULL, 0, format, ap);
+	char *text = mem_vprintf(format, ap);
 	va_end(ap);
-	if (len < 0)
-		abort();
-	char *text = or_abort(malloc((size_t)len + 1));
-	(void)vsnprintf(text, (size_t)len + 1, format, again);
-	va_end(again);
-	buf_append(b, text, (size_t)len);
+	buf_puts(b, text);
 	free(text);
 }
 
@@ -152,14 +145,19 @@ char *mem_strndup(const char *text, size_t len)
 	return or_abort(strndup(text, len));
 }
 
+char *mem_vprintf(const char *format, va_list ap)
+{
+	char *text = NULL;
+	if (vasprintf(&text, format, ap) < 0)
+		abort();
+	return text;
+}
+
 char *mem_printf(const char *format, ...)
 {
 	va_list ap;
-	char *text = NULL;
 	va_start(ap, format);
-	int len = vasprintf(&text, format, ap);
+	char *text = mem_vprintf(format, ap);
 	va_end(ap);
-	if (len < 0)
-		abort();
 	return text;
 }

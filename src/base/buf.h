@@ -5,6 +5,7 @@
  * A cap set by buf_limit bounds what outsiders can make it hold. Allocations that fail abort.
  */
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,3 +49,4 @@ void *mem_zero(size_t count, size_t size);
 char *mem_strdup(const char *text);
 char *mem_strndup(const char *text, size_t len);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *mem_vprintf(const char *format, va_list ap) __attribute__((format(printf, 1, 0)));

@@ -31,9 +31,7 @@ static void text_tame(char *text)
 
 static void line_add(struct buf *to, const char *path, const char *format, va_list ap)
 {
-	defer_free char *text = NULL;
-	if (vasprintf(&text, format, ap) < 0)
-		abort();
+	defer_free char *text = mem_vprintf(format, ap);
 	text_tame(text);
 	buf_printf(to, "%s: %s\n", path, text);
 }
