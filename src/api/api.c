@@ -227,10 +227,10 @@ static void on_request(struct http_exchange *x, void *ctx)
 
 static void on_gone(struct http_exchange *x, void *ctx)
 {
-	const struct door *door = ctx;
+	(void)ctx;
 	observe_gone(x);
 	if (http_data(x) != NULL)
-		function_gone(door->api, x);
+		function_gone(x);
 }
 
 static void on_refuse(struct http_exchange *x, int status, const char *why, void *ctx)

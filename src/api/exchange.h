@@ -35,7 +35,7 @@ void json_respond(struct http_exchange *x, int status, json_t *body);
 
 /* POST /api/v1/function */
 void function_post(struct api *api, struct http_exchange *x);
-void function_gone(struct api *api, struct http_exchange *x);
+void function_gone(struct http_exchange *x);
 
 /* /api/v1/admin/jails and below (admin.c) */
 void jails_get(struct api *api, struct http_exchange *x);
