@@ -65,6 +65,18 @@ def holds_its_jailer(build):
         check(g.read() in f.read(), "sky-island does not hold this sky-jailer")
 
 
+def tool(build, system, architecture, *vetted):
+    """What is compiled in jails and what compiles there: the tool becomes a program for there, the driver is a package of it."""
+    made = os.path.join(build, "tool-" + architecture)
+    environment = {**os.environ, "GOOS": system, "GOARCH": architecture, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOENV": "off",
+                   "GOFLAGS": "-trimpath", "GOWORK": "off", "GOCACHE": os.path.join(build, "gocache"), "GOPATH": os.path.join(build, "go"),
+                   "GOTMPDIR": build}
+    where = {"cwd": os.path.join(TOP, "driver"), "env": environment}
+    must("go", "build", "-o", made, "./cmd/tool", **where)
+    must("go", "vet", *vetted, **where)
+    return made
+
+
 def unit_tests(build, tally, **environment):
     """They count one by one, beside the checks."""
     ran = run("nice", "meson", "test", "-C", build, "--no-rebuild", "--suite", "unit", "-t", "4", env={**os.environ, **environment})

@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 import cross
-from checks import TOP, all_of, check, closing, configure, must, one, run, skip
+from checks import TOP, all_of, check, closing, configure, must, one, run, skip, tool
 from files import written
 
 # Of the base system: all else that we need is linked in here, where a FreeBSD has its packages' shared libraries.
@@ -131,15 +131,7 @@ def tidy(build):
 
 
 def driver(build, architecture):
-    """What is compiled in jails and what compiles there: the tool becomes FreeBSD's program, the driver a package of it."""
-    made = os.path.join(build, "tool-" + architecture)
-    environment = {**os.environ, "GOOS": "freebsd", "GOARCH": architecture, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOENV": "off",
-                   "GOFLAGS": "-trimpath", "GOWORK": "off", "GOCACHE": os.path.join(build, "gocache"), "GOPATH": os.path.join(build, "go"),
-                   "GOTMPDIR": build}
-    where = {"cwd": os.path.join(TOP, "driver"), "env": environment}
-    must("go", "build", "-o", made, "./cmd/tool", **where)
-    must("go", "vet", "./cmd/tool", "./driver", **where)
-    header = readelf("-h", made)
+    header = readelf("-h", tool(build, "freebsd", architecture, "./cmd/tool", "./driver"))
     check(MACHINES[architecture] in header and "FreeBSD" in header, header)
 
 
