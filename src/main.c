@@ -16,7 +16,7 @@
  *   pool/         jails waiting and running, how each call ended, the frames spoken with a driver
  *   jailer/       message, client (the server's side); main, server, slots, outbox: a program of its
  *                 own, which image puts into this one and handover starts; helper: its slow steps
- *   jail/         what a jail is; linux/ and freebsd/ make them
+ *   jail/         what a jail is; door: how its program comes in; linux/ and freebsd/ make them
  *   storage/      where jails' roots live: directories, or ZFS clones; dataset: which names may be
  *                 changed
  *   net/          egress: the only way out of a fetch jail; lease, pools, linux/, freebsd/: jails with
@@ -24,8 +24,8 @@
  *   state/        the journal of what is in the kernel, the store of what is known over a restart
  *   metrics/      facts counted, for StatsD and Prometheus; base only
  *   config/       the configuration
- *   base/         fault buf fs proc log defer clock fdpass table tree tarball remove, os: knows
- *                 nothing of the product
+ *   base/         fault buf fs proc log defer clock fdpass table tree tarball remove memory, os and
+ *                 resident (linux/, freebsd/): knows nothing of the product
  *   ../driver/    in Go: the driver linked into every artifact, and the tool that fetches and builds
  */
 

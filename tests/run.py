@@ -288,7 +288,7 @@ class Parts:
     def freebsd(self):
         """The first run makes the libraries, which takes minutes; they are kept below the user's cache directory."""
         tools, _ = self.go()
-        return Suite("freebsd", [sys.executable, os.path.join(TOP, "tests/freebsd/run.py")], read_closing, 1800,
+        return Suite("freebsd", [sys.executable, os.path.join(TOP, "tests/elsewhere/freebsd.py")], read_closing, 1800,
                      env={**os.environ, "PATH": tools + os.pathsep + os.environ["PATH"]})
 
     def missing(self, name):

@@ -13,9 +13,6 @@ struct api {
 	struct tokens *tokens;
 };
 
-/* Sets X-Request-Id: the client's where it is 1 to 64 plain characters, else ours. */
-void exchange_identify(struct api *api, struct http_exchange *x);
-
 struct problem {
 	int status;
 	const char *code;  /* stable, snake_case */
@@ -38,7 +35,7 @@ void json_respond(struct http_exchange *x, int status, json_t *body);
 
 /* POST /api/v1/function */
 void function_post(struct api *api, struct http_exchange *x);
-void function_gone(struct api *api, struct http_exchange *x);
+void function_gone(struct http_exchange *x);
 
 /* /api/v1/admin/jails and below (admin.c) */
 void jails_get(struct api *api, struct http_exchange *x);

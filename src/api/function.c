@@ -480,10 +480,9 @@ void function_post(struct api *api, struct http_exchange *x)
 	problem_respond(x, &problem);
 }
 
-void function_gone(struct api *api, struct http_exchange *x)
+void function_gone(struct http_exchange *x)
 {
 	struct pending *p = http_data(x);
-	(void)api;
 	invoke_cancel(p->invocation);
 	free(p);
 }

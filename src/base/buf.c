@@ -35,10 +35,8 @@ char *buf_reserve(struct buf *b, size_t more)
 
 void buf_append(struct buf *b, const void *data, size_t len)
 {
-	if (b->limit != 0 && (len > b->limit || b->len > b->limit - len)) {
-		b->overflowed = true;
+	if (b->limit != 0 && (len > b->limit || b->len > b->limit - len))
 		return;
-	}
 	char *to = buf_reserve(b, len);
 	if (len > 0)
 		memcpy(to, data, len);
@@ -59,17 +57,10 @@ void buf_putc(struct buf *b, char c)
 void buf_printf(struct buf *b, const char *format, ...)
 {
 	va_list ap;
-	va_list again;
 	va_start(ap, format);
-	va_copy(again, ap);
-	int len = vsnprintf(NULL, 0, format, ap);
+	char *text = mem_vprintf(format, ap);
 	va_end(ap);
-	if (len < 0)
-		abort();
-	char *text = or_abort(malloc((size_t)len + 1));
-	(void)vsnprintf(text, (size_t)len + 1, format, again);
-	va_end(again);
-	buf_append(b, text, (size_t)len);
+	buf_puts(b, text);
 	free(text);
 }
 
@@ -124,7 +115,6 @@ void buf_consume(struct buf *b, size_t n)
 void buf_clear(struct buf *b)
 {
 	b->len = 0;
-	b->overflowed = false;
 	if (b->data != NULL)
 		b->data[0] = '\0';
 }
@@ -155,14 +145,19 @@ char *mem_strndup(const char *text, size_t len)
 	return or_abort(strndup(text, len));
 }
 
+char *mem_vprintf(const char *format, va_list ap)
+{
+	char *text = NULL;
+	if (vasprintf(&text, format, ap) < 0)
+		abort();
+	return text;
+}
+
 char *mem_printf(const char *format, ...)
 {
 	va_list ap;
-	char *text = NULL;
 	va_start(ap, format);
-	int len = vasprintf(&text, format, ap);
+	char *text = mem_vprintf(format, ap);
 	va_end(ap);
-	if (len < 0)
-		abort();
 	return text;
 }

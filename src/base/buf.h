@@ -5,16 +5,16 @@
  * A cap set by buf_limit bounds what outsiders can make it hold. Allocations that fail abort.
  */
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct buf {
-	char *data;      /* NULL while empty; data[len] == 0 otherwise */
-	size_t len;      /* bytes */
-	size_t cap;      /* bytes allocated */
-	size_t limit;    /* bytes allowed; 0: no limit */
-	bool overflowed; /* an append went past the limit and was dropped whole */
+	char *data;   /* NULL while empty; data[len] == 0 otherwise */
+	size_t len;   /* bytes */
+	size_t cap;   /* bytes allocated */
+	size_t limit; /* bytes allowed, what would go past it is dropped whole; 0: no limit */
 };
 
 void buf_limit(struct buf *b, size_t limit);
@@ -49,3 +49,4 @@ void *mem_zero(size_t count, size_t size);
 char *mem_strdup(const char *text);
 char *mem_strndup(const char *text, size_t len);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *mem_vprintf(const char *format, va_list ap) __attribute__((format(printf, 1, 0)));

@@ -6,7 +6,6 @@
  */
 
 #include <dirent.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -19,11 +18,6 @@ static inline void defer_close_(const int *fd)
 	if (*fd >= 0)
 		(void)close(*fd);
 }
-static inline void defer_fclose_(FILE **file)
-{
-	if (*file != NULL)
-		(void)fclose(*file);
-}
 static inline void defer_closedir_(DIR **dir)
 {
 	if (*dir != NULL)
@@ -32,7 +26,6 @@ static inline void defer_closedir_(DIR **dir)
 
 #define defer_free     __attribute__((cleanup(defer_free_)))
 #define defer_close    __attribute__((cleanup(defer_close_)))
-#define defer_fclose   __attribute__((cleanup(defer_fclose_)))
 #define defer_closedir __attribute__((cleanup(defer_closedir_)))
 
 /* Takes a descriptor out of its variable: the cleanup then has nothing to close. */

@@ -114,6 +114,12 @@ static unsigned control_take(struct msghdr *message, int *fds, unsigned capacity
 	return dropped;
 }
 
+void fdpass_close(struct msghdr *message)
+{
+	unsigned none = 0;
+	(void)control_take(message, NULL, 0, &none);
+}
+
 /* The rest of a message of which `have` bytes are there: its length, or -1. */
 static ssize_t rest_receive(int from, char *data, size_t size, size_t have)
 {

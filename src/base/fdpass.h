@@ -8,6 +8,7 @@
  */
 
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 enum { FDPASS_MAX = 16 };
@@ -19,3 +20,5 @@ int fdpass_send(int to, const void *data, size_t len, const int *fds, unsigned c
 /* Bytes received (0: the other end closed), or -1 and errno. *count is capacity before and number
  * after. */
 ssize_t fdpass_receive(int from, void *data, size_t size, int *fds, unsigned *count);
+/* Closes all descriptors that came with a message. */
+void fdpass_close(struct msghdr *message);

@@ -94,6 +94,22 @@ int proc_run(const struct proc_spec *spec, struct buf *out, struct fault *f)
 		WTERMSIG(status), line);
 }
 
+void proc_env_pass(char **env, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *value = getenv(names[i]);
+		if (value != NULL)
+			*env++ = mem_printf("%s=%s", names[i], value);
+	}
+}
+
+void proc_env_free(char **env)
+{
+	for (char **at = env; *at != NULL; at++)
+		free(*at);
+	free(env);
+}
+
 char *proc_find(const char *name)
 {
 	const char *path = getenv("PATH");

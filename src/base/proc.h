@@ -22,5 +22,10 @@ struct proc_spec {
  * SIGKILL reaches it when we die. */
 int proc_run(const struct proc_spec *spec, struct buf *out, struct fault *f);
 
+/* An environment is a NULL-terminated list of "NAME=value", each text allocated. Puts those of these
+ * names that we have ourselves from *env on, where there must be room for all. */
+void proc_env_pass(char **env, const char *const *names, size_t count);
+void proc_env_free(char **env);
+
 /* The path of a program on PATH, or NULL. The caller frees. */
 char *proc_find(const char *name);

@@ -63,9 +63,29 @@ void field_walk(struct reading *r, const struct field *table, size_t rows, const
 /* Frees what a table's rows hold. */
 void field_drop(const struct field *table, size_t rows, void *out);
 
+/* An object that stands several times, in a list or under names: an entry. */
+struct field_entry {
+	const struct field *table;
+	size_t rows;
+	const char *allowed; /* in words, where it is no object */
+	/* Complains about what the table cannot tell, and fills in what follows from the rest. */
+	void (*check)(struct reading *r, const char *path, void *entry);
+};
+
+/* Reads an entry into `out`. False where there was a complaint about it: what was read is freed. */
+bool field_entry_read(struct reading *r, const struct field_entry *kind, const char *path,
+	const json_t *value, void *out);
+/* Calls `read` for each element of a list, with the element's path. */
+void field_each(struct reading *r, const char *path, const json_t *list,
+	void (*read)(struct reading *r, const char *path, const json_t *value));
+
 /* A complaint in free words; control characters in it are replaced. */
 void field_complain(struct reading *r, const char *path, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* A complaint about a member of the object at `path`, where there is none yet; `found` NULL: there is
+ * nothing. */
+void field_complain_member(struct reading *r, const char *path, const char *member,
+	const char *found, const char *allowed);
 /* Says how many complaints were not written down, where that is any. */
 void field_complain_rest(struct reading *r);
 /* Whether there is a complaint about this path already. */

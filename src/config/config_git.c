@@ -94,60 +94,43 @@ bool config_git_serves(const struct config_git_host *host, const char *scheme)
 	return false;
 }
 
-static void complain_member(struct reading *r, const char *path, const char *member,
-	const char *found, const char *allowed)
+static void host_check(struct reading *r, const char *path, void *entry)
 {
-	defer_free char *full = mem_printf("%s.%s", path, member);
-	if (!field_faulty(r, full))
-		field_complain(r, full, "found %s, allowed: %s", found, allowed);
-}
-
-static void host_check(struct reading *r, const char *path, const struct config_git_host *host)
-{
+	const struct config_git_host *host = entry;
 	const bool ssh = config_git_serves(host, "ssh");
 	const bool web = config_git_serves(host, "https") || config_git_serves(host, "http");
 	if (ssh && host->ssh_key == NULL)
-		complain_member(r, path, "ssh_key", "nothing", key_words);
+		field_complain_member(r, path, "ssh_key", NULL, key_words);
 	if (ssh && host->known_hosts == NULL)
-		complain_member(r, path, "known_hosts", "nothing", known_words);
+		field_complain_member(r, path, "known_hosts", NULL, known_words);
 	if (!ssh && (host->ssh_key != NULL || host->known_hosts != NULL))
-		complain_member(
+		field_complain_member(
 			r, path, "schemes", "no \"ssh\"", "with ssh_key and known_hosts: \"ssh\"");
 	if (!web && host->token != NULL)
-		complain_member(r, path, "schemes", "neither \"https\" nor \"http\"",
+		field_complain_member(r, path, "schemes", "neither \"https\" nor \"http\"",
 			"with token: one of them");
+	if (config_git_find(r->config, host->name, host->port) != NULL)
+		field_complain(r, path, "found a host that is there already, allowed: each once");
 }
 
-static void host_drop(struct config_git_host *host)
+static void host_read(struct reading *r, const char *path, const char *name, const json_t *value)
 {
-	field_drop(host_fields, HOST_FIELDS, host);
-	free(host->name);
-}
-
-static void host_add(struct reading *r, const char *path, const char *name, const json_t *value)
-{
+	static const struct field_entry kind = {.table = host_fields,
+		.rows = HOST_FIELDS,
+		.allowed = "an object, {} if need be",
+		.check = host_check};
 	struct config *c = r->config;
 	struct config_git_host host = {0};
-	const unsigned before = r->count;
 	if (!name_read(&host, name)) {
 		field_complain(
 			r, path, "found the name %.80s, allowed: a host, or host:port", name);
 		return;
 	}
 	defer_free char *full = mem_printf("%s.%s", path, name);
-	if (!json_is_object(value)) {
-		field_complain(
-			r, full, "found what is no object, allowed: an object, {} if need be");
-	} else {
-		field_walk(r, host_fields, HOST_FIELDS, full, value, &host);
-		host_check(r, full, &host);
-	}
-	if (config_git_find(c, host.name, host.port) != NULL)
-		field_complain(r, full, "found a host that is there already, allowed: each once");
-	if (r->count == before)
+	if (field_entry_read(r, &kind, full, value, &host))
 		c->git_hosts[c->git_hosts_count++] = host;
 	else
-		host_drop(&host);
+		free(host.name);
 }
 
 static bool hosts_read(struct reading *r, const struct field *field, const char *path,
@@ -160,7 +143,7 @@ static bool hosts_read(struct reading *r, const struct field *field, const char 
 	if (!json_is_object(value) || json_object_size(value) > HOSTS_MAX)
 		return false;
 	r->config->git_hosts = mem_zero(HOSTS_MAX, sizeof(struct config_git_host));
-	json_object_foreach((json_t *)(uintptr_t)value, name, host) host_add(r, path, name, host);
+	json_object_foreach((json_t *)(uintptr_t)value, name, host) host_read(r, path, name, host);
 	return true;
 }
 
@@ -168,8 +151,10 @@ static void hosts_drop(void *at)
 {
 	/* All places: what is unused is empty. */
 	struct config_git_host **hosts = at;
-	for (size_t i = 0; *hosts != NULL && i < HOSTS_MAX; i++)
-		host_drop(&(*hosts)[i]);
+	for (size_t i = 0; *hosts != NULL && i < HOSTS_MAX; i++) {
+		field_drop(host_fields, HOST_FIELDS, &(*hosts)[i]);
+		free((*hosts)[i].name);
+	}
 	free(*hosts);
 	*hosts = NULL;
 }

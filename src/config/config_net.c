@@ -18,6 +18,8 @@ enum {
 struct pool_text {
 	struct config_pool pool;
 	unsigned range;
+	bool listed;
+	unsigned before; /* complaints, when it was begun */
 };
 enum { RANGE_NONE = 256 };
 
@@ -55,15 +57,6 @@ static const struct field pool_fields[] = {
 		.allowed = "a list of up to 16 networks such as \"10.1.0.0/16\""},
 };
 enum { POOL_FIELDS = sizeof(pool_fields) / sizeof(pool_fields[0]) };
-
-static void complain_member(struct reading *r, const char *path, const char *member,
-	const char *found, const char *allowed)
-{
-	defer_free char *full = mem_printf("%s.%s", path, member);
-	if (!field_faulty(r, full))
-		field_complain(r, full, "found %s, allowed: %s", found == NULL ? "nothing" : found,
-			allowed);
-}
 
 static uint32_t ip4_number(const char *text)
 {
@@ -114,49 +107,50 @@ static void pool_check_range(
 		ip4_number(pool->mask), pool->gateway == NULL ? 0 : ip4_number(pool->gateway)};
 	uint32_t network = n.start & n.mask;
 	if (!unicast(n.start))
-		complain_member(r, path, "start_addr", pool->start_addr,
+		field_complain_member(r, path, "start_addr", pool->start_addr,
 			"a unicast address beyond loopback");
 	else if ((n.end & n.mask) != network)
-		complain_member(r, path, last, pool->end_addr,
+		field_complain_member(r, path, last, pool->end_addr,
 			"a last address in the subnet of start_addr");
 	else if (n.end < n.start)
-		complain_member(
+		field_complain_member(
 			r, path, last, pool->end_addr, "a last address not before start_addr");
 	else if (n.end - n.start >= POOL_ADDRESSES_MAX)
-		complain_member(r, path, last, pool->end_addr, "at most 65536 addresses in a pool");
+		field_complain_member(
+			r, path, last, pool->end_addr, "at most 65536 addresses in a pool");
 	else if (n.start == network)
-		complain_member(r, path, "start_addr", pool->start_addr,
+		field_complain_member(r, path, "start_addr", pool->start_addr,
 			"an address after the subnet's own, which the pool must not hold");
 	else if (n.end == (network | ~n.mask))
-		complain_member(r, path, last, pool->end_addr,
+		field_complain_member(r, path, last, pool->end_addr,
 			"a last address before the subnet's broadcast address, which the pool must "
 			"not hold");
 	if (n.gateway == 0)
 		return;
 	if ((n.gateway & n.mask) != network || n.gateway == network ||
 		n.gateway == (network | ~n.mask))
-		complain_member(r, path, "gateway", pool->gateway,
+		field_complain_member(r, path, "gateway", pool->gateway,
 			"a host's address in the subnet of the pool");
 	else if (within(&n, n.gateway))
-		complain_member(r, path, "gateway", pool->gateway,
+		field_complain_member(r, path, "gateway", pool->gateway,
 			"an address that the pool does not hold");
 }
 
 /* Complains about what one pool lacks or has too much; true where its addresses can be looked at.
  */
-static bool pool_complete(struct reading *r, const char *path, struct pool_text *text, bool listed)
+static bool pool_complete(struct reading *r, const char *path, const struct pool_text *text)
 {
 	const struct config_pool *pool = &text->pool;
-	unsigned before = r->count;
-	if (pool->name == NULL && listed)
-		complain_member(r, path, "name", NULL, "a name of its own for each pool of a list");
+	if (pool->name == NULL && text->listed)
+		field_complain_member(
+			r, path, "name", NULL, "a name of its own for each pool of a list");
 	if (pool->start_addr == NULL)
-		complain_member(r, path, "start_addr", NULL, "the pool's first IPv4 address");
+		field_complain_member(r, path, "start_addr", NULL, "the pool's first IPv4 address");
 	if (pool->mask == NULL)
-		complain_member(
+		field_complain_member(
 			r, path, "mask", NULL, "the subnet's mask, such as \"255.255.255.0\"");
 	else if (!mask_allowed(ip4_number(pool->mask)))
-		complain_member(r, path, "mask", pool->mask, mask_words);
+		field_complain_member(r, path, "mask", pool->mask, mask_words);
 	defer_free char *range = mem_printf("%s.range", path);
 	defer_free char *end = mem_printf("%s.end_addr", path);
 	bool ends = field_faulty(r, range) || field_faulty(r, end);
@@ -165,35 +159,39 @@ static bool pool_complete(struct reading *r, const char *path, struct pool_text 
 	if (text->range != RANGE_NONE && pool->end_addr != NULL)
 		field_complain(r, path, "found both range and end_addr, allowed: one of them");
 	if (pool->interface != NULL && pool->gateway == NULL)
-		complain_member(
+		field_complain_member(
 			r, path, "gateway", NULL, "the subnet's gateway, as interface is set");
-	return r->count == before && !ends && pool->start_addr != NULL && pool->mask != NULL;
+	return r->count == text->before && !ends && pool->start_addr != NULL && pool->mask != NULL;
+}
+
+static void pool_check(struct reading *r, const char *path, void *entry)
+{
+	struct pool_text *text = entry;
+	if (pool_complete(r, path, text)) {
+		pool_derive(text);
+		pool_check_range(
+			r, path, text->range == RANGE_NONE ? "end_addr" : "range", &text->pool);
+	}
+	if (text->pool.name == NULL)
+		text->pool.name = mem_strdup("default");
 }
 
 /* Reads one pool into the next place of the configuration. */
 static void pool_read(struct reading *r, const char *path, const json_t *value, bool listed)
 {
+	static const struct field_entry kind = {.table = pool_fields,
+		.rows = POOL_FIELDS,
+		.allowed = "an object with start_addr, mask and range",
+		.check = pool_check};
 	struct config *c = r->config;
-	struct pool_text text = {.range = RANGE_NONE};
-	if (!json_is_object(value)) {
-		field_complain(r, path,
-			"found what is no object, allowed: an object with start_addr, mask and "
-			"range");
-		return;
-	}
-	unsigned before = r->count;
-	field_walk(r, pool_fields, POOL_FIELDS, path, value, &text);
-	if (pool_complete(r, path, &text, listed) && r->count == before) {
-		const char *last = text.range == RANGE_NONE ? "end_addr" : "range";
-		pool_derive(&text);
-		pool_check_range(r, path, last, &text.pool);
-	}
-	if (text.pool.name == NULL)
-		text.pool.name = mem_strdup("default");
-	if (r->count == before)
+	struct pool_text text = {.range = RANGE_NONE, .listed = listed, .before = r->count};
+	if (field_entry_read(r, &kind, path, value, &text))
 		c->pools[c->pools_count++] = text.pool;
-	else
-		field_drop(pool_fields, POOL_FIELDS, &text);
+}
+
+static void pool_read_listed(struct reading *r, const char *path, const json_t *value)
+{
+	pool_read(r, path, value, true);
 }
 
 static void pools_compare(
@@ -235,10 +233,7 @@ static bool pools_read(struct reading *r, const struct field *field, const char 
 	c->pools_text = json_dumps(value, JSON_COMPACT);
 	if (json_is_object(value))
 		pool_read(r, path, value, false);
-	for (size_t i = 0; i < json_array_size(value); i++) {
-		defer_free char *place = mem_printf("%s[%zu]", path, i);
-		pool_read(r, place, json_array_get(value, i), true);
-	}
+	field_each(r, path, value, pool_read_listed);
 	for (size_t i = 0; i < c->pools_count; i++)
 		for (size_t j = 0; j < i; j++)
 			pools_compare(r, &c->pools[j], &c->pools[i]);

@@ -44,13 +44,13 @@ static bool is_token(const struct config *c, const char *name)
 	return false;
 }
 
-static void rule_check(struct reading *r, const char *path, const struct config_reuse *rule)
+static void rule_check(struct reading *r, const char *path, void *entry)
 {
-	defer_free char *url = mem_printf("%s.url", path);
+	const struct config_reuse *rule = entry;
 	defer_free char *tokens = mem_printf("%s.tokens", path);
-	if (rule->url == NULL && !field_faulty(r, url))
-		field_complain(r, url,
-			"found nothing, allowed: a package's path, or its beginning and \"*\"");
+	if (rule->url == NULL)
+		field_complain_member(
+			r, path, "url", NULL, "a package's path, or its beginning and \"*\"");
 	for (char **name = rule->tokens; name != NULL && *name != NULL; name++)
 		if (!is_token(r->config, *name) && !field_faulty(r, "function_tokens"))
 			field_complain(r, tokens,
@@ -59,23 +59,16 @@ static void rule_check(struct reading *r, const char *path, const struct config_
 				*name);
 }
 
-static void rule_add(struct reading *r, const char *path, const json_t *value)
+static void rule_read(struct reading *r, const char *path, const json_t *value)
 {
+	static const struct field_entry kind = {.table = rule_fields,
+		.rows = RULE_FIELDS,
+		.allowed = "an object with url and perhaps tokens, calls, age, memory and when",
+		.check = rule_check};
 	struct config *c = r->config;
 	struct config_reuse rule = {0};
-	const unsigned before = r->count;
-	if (!json_is_object(value)) {
-		field_complain(r, path,
-			"found what is no object, allowed: an object with url and perhaps tokens, "
-			"calls, age, memory and when");
-		return;
-	}
-	field_walk(r, rule_fields, RULE_FIELDS, path, value, &rule);
-	rule_check(r, path, &rule);
-	if (r->count == before)
+	if (field_entry_read(r, &kind, path, value, &rule))
 		c->reuse[c->reuse_count++] = rule;
-	else
-		field_drop(rule_fields, RULE_FIELDS, &rule);
 }
 
 static bool rules_read(struct reading *r, const struct field *field, const char *path,
@@ -88,10 +81,7 @@ static bool rules_read(struct reading *r, const struct field *field, const char 
 		return false;
 	c->reuse = mem_zero(RULES_MAX, sizeof(*c->reuse));
 	c->reuse_text = json_dumps(value, JSON_COMPACT);
-	for (size_t i = 0; i < json_array_size(value); i++) {
-		defer_free char *place = mem_printf("%s[%zu]", path, i);
-		rule_add(r, place, json_array_get(value, i));
-	}
+	field_each(r, path, value, rule_read);
 	return true;
 }
 

@@ -33,22 +33,15 @@ static const struct field token_fields[] = {
 };
 enum { TOKEN_FIELDS = sizeof(token_fields) / sizeof(token_fields[0]) };
 
-static void complain_member(
-	struct reading *r, const char *path, const char *member, const char *words)
-{
-	defer_free char *full = mem_printf("%s.%s", path, member);
-	if (!field_faulty(r, full))
-		field_complain(r, full, "%s", words);
-}
-
 /* Against those before it, and function_token, whose caller is "default". */
-static void token_check(struct reading *r, const char *path, const struct config_token *token)
+static void token_check(struct reading *r, const char *path, void *entry)
 {
 	const struct config *c = r->config;
+	const struct config_token *token = entry;
 	if (token->name == NULL)
-		complain_member(r, path, "name", "found nothing, allowed: a name for its caller");
+		field_complain_member(r, path, "name", NULL, "a name for its caller");
 	if (token->token == NULL)
-		complain_member(r, path, "token", "found nothing, allowed: a token");
+		field_complain_member(r, path, "token", NULL, "a token");
 	if (token->name == NULL || token->token == NULL)
 		return;
 	bool name_taken = c->function_token != NULL && strcmp(token->name, "default") == 0;
@@ -59,31 +52,23 @@ static void token_check(struct reading *r, const char *path, const struct config
 		token_taken |= strcmp(token->token, c->function_tokens[i].token) == 0;
 	}
 	if (name_taken)
-		complain_member(r, path, "name",
-			"found a name that another token has, allowed: each once (function_token's "
-			"is \"default\")");
+		field_complain_member(r, path, "name", "a name that another token has",
+			"each once (function_token's is \"default\")");
 	if (token_taken)
-		complain_member(r, path, "token",
-			"found a token that is there already, allowed: each once");
+		field_complain_member(
+			r, path, "token", "a token that is there already", "each once");
 }
 
-static void token_add(struct reading *r, const char *path, const json_t *value)
+static void token_read(struct reading *r, const char *path, const json_t *value)
 {
+	static const struct field_entry kind = {.table = token_fields,
+		.rows = TOKEN_FIELDS,
+		.allowed = "an object with name, token and perhaps calls_max",
+		.check = token_check};
 	struct config *c = r->config;
 	struct config_token token = {0};
-	const unsigned before = r->count;
-	if (!json_is_object(value)) {
-		field_complain(r, path,
-			"found what is no object, allowed: an object with name, token and perhaps "
-			"calls_max");
-		return;
-	}
-	field_walk(r, token_fields, TOKEN_FIELDS, path, value, &token);
-	token_check(r, path, &token);
-	if (r->count == before)
+	if (field_entry_read(r, &kind, path, value, &token))
 		c->function_tokens[c->function_tokens_count++] = token;
-	else
-		field_drop(token_fields, TOKEN_FIELDS, &token);
 }
 
 static bool tokens_read(struct reading *r, const struct field *field, const char *path,
@@ -96,10 +81,7 @@ static bool tokens_read(struct reading *r, const struct field *field, const char
 	if (json_array_size(value) == 0)
 		return true;
 	r->config->function_tokens = mem_zero(TOKENS_MAX, sizeof(struct config_token));
-	for (size_t i = 0; i < json_array_size(value); i++) {
-		defer_free char *place = mem_printf("%s[%zu]", path, i);
-		token_add(r, place, json_array_get(value, i));
-	}
+	field_each(r, path, value, token_read);
 	return true;
 }
 

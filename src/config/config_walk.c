@@ -31,9 +31,7 @@ static void text_tame(char *text)
 
 static void line_add(struct buf *to, const char *path, const char *format, va_list ap)
 {
-	defer_free char *text = NULL;
-	if (vasprintf(&text, format, ap) < 0)
-		abort();
+	defer_free char *text = mem_vprintf(format, ap);
 	text_tame(text);
 	buf_printf(to, "%s: %s\n", path, text);
 }
@@ -72,6 +70,15 @@ bool field_faulty(const struct reading *r, const char *path)
 		line = end == NULL ? NULL : end + 1;
 	}
 	return false;
+}
+
+void field_complain_member(struct reading *r, const char *path, const char *member,
+	const char *found, const char *allowed)
+{
+	defer_free char *full = mem_printf("%s.%s", path, member);
+	if (!field_faulty(r, full))
+		field_complain(r, full, "found %s, allowed: %s", found != NULL ? found : "nothing",
+			allowed);
 }
 
 /* A value as it is shown in a complaint; the caller frees. */
@@ -309,4 +316,29 @@ void field_drop(const struct field *table, size_t rows, void *out)
 	for (size_t i = 0; i < rows; i++)
 		if (table[i].kind->drop != NULL)
 			table[i].kind->drop((char *)out + table[i].offset);
+}
+
+bool field_entry_read(struct reading *r, const struct field_entry *kind, const char *path,
+	const json_t *value, void *out)
+{
+	const unsigned before = r->count;
+	if (json_is_object(value)) {
+		field_walk(r, kind->table, kind->rows, path, value, out);
+		kind->check(r, path, out);
+	} else {
+		field_complain(r, path, "found what is no object, allowed: %s", kind->allowed);
+	}
+	if (r->count == before)
+		return true;
+	field_drop(kind->table, kind->rows, out);
+	return false;
+}
+
+void field_each(struct reading *r, const char *path, const json_t *list,
+	void (*read)(struct reading *r, const char *path, const json_t *value))
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		defer_free char *place = mem_printf("%s[%zu]", path, i);
+		read(r, place, json_array_get(list, i));
+	}
 }

@@ -341,11 +341,6 @@ void artifacts_rest(struct artifacts *artifacts, const char *package, const char
 	}
 }
 
-unsigned long artifacts_builds(const struct artifacts *artifacts)
-{
-	return artifacts->builds;
-}
-
 struct artifacts *artifacts_create(const struct artifacts_setup *setup)
 {
 	struct artifacts *artifacts = mem_zero(1, sizeof(*artifacts));

@@ -53,5 +53,3 @@ void artifact_cancel(struct artifact_wait *wait);
 bool artifact_has(const struct artifact *artifact, const char *function);
 /* Ends the waiting jails of all artifacts of that package@version; calls in progress go on. */
 void artifacts_rest(struct artifacts *artifacts, const char *package, const char *version);
-/* Builds done since the start. */
-unsigned long artifacts_builds(const struct artifacts *artifacts);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -265,7 +266,6 @@ static void tool_ended(void *ctx, const json_t *report, const struct fault *f)
 		job_failed(job);
 		return;
 	}
-	job->artifacts->builds++;
 	job->work.data = job;
 	int queued =
 		uv_queue_work(job->artifacts->setup.loop, &job->work, digest_work, digest_done);

@@ -50,7 +50,7 @@ struct artifacts {
 	char **strays; /* names in artifacts/ that nobody knows, to be removed */
 	size_t strays_left;
 	char *part_prefix; /* of files being built: none of an earlier run's */
-	unsigned long builds, parts;
+	unsigned long parts;
 };
 
 /* artifact.c */

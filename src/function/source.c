@@ -290,7 +290,6 @@ static void fetched(void *ctx, const json_t *report, const struct fault *f)
 		fetch_end(fetch, NULL);
 		return;
 	}
-	asked->sources->fetches++;
 	struct kept *same = same_find(fetch);
 	if (same != NULL) {
 		fetch_end(fetch, &same->source);
@@ -466,11 +465,6 @@ char *source_label(const struct source *source)
 }
 
 /* ---- the whole ---- */
-
-unsigned long sources_fetches(const struct sources *sources)
-{
-	return sources->fetches;
-}
 
 void sources_save(struct sources *sources)
 {

@@ -78,7 +78,5 @@ void source_tree_end(struct source *source);
 void source_alone(struct source *source);
 /* The version that a query is remembered to mean, borrowed; NULL: not known, or no longer. */
 const char *source_known(const struct sources *sources, const struct resolve *resolve);
-/* Fetches done since the start. */
-unsigned long sources_fetches(const struct sources *sources);
 /* Saves what was used. */
 void sources_save(struct sources *sources);

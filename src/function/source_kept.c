@@ -17,7 +17,7 @@ char *tree_path(const struct sources *sources, uint64_t number)
 	return mem_printf("%s/sources/%016llx", sources->setup.state, (unsigned long long)number);
 }
 
-struct kept *kept_of(struct source *source)
+static struct kept *kept_of(struct source *source)
 {
 	return (struct kept *)((char *)source - offsetof(struct kept, source));
 }

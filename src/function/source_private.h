@@ -50,7 +50,6 @@ struct sources {
 	struct table asked, kept;
 	struct cache *known;
 	uint64_t last_number;
-	unsigned long fetches;
 };
 
 extern const struct cache_kind asked_kind;
@@ -61,7 +60,6 @@ struct asked *asked_get(
 
 /* source_kept.c */
 char *tree_path(const struct sources *sources, uint64_t number);
-struct kept *kept_of(struct source *source);
 struct kept *kept_find(const struct sources *sources, const char *package, const char *version);
 /* One that is not in the lists; texts are copied. */
 struct kept *kept_new(struct sources *sources, const char *package, const char *version);

@@ -129,7 +129,7 @@ struct http_server {
 void http_connection_accept(struct http_listener *listener);
 /* Closes now; `gone` is called where an answer is due. */
 void http_connection_close(struct http_connection *c);
-/* Sends out, then body (borrowed); http_connection_answered follows, now or later. */
+/* Sends out, then body (borrowed); http_request_answered follows, now or later. */
 void http_connection_send(struct http_connection *c, const void *body, size_t len);
 /* Best effort: a short text, whole or not at all. */
 void http_connection_tell(struct http_connection *c, const char *text);

@@ -33,7 +33,8 @@ int slots_open(struct slots *s, const struct jailer_setup *setup, struct fault *
 	return 0;
 }
 
-unsigned slot_number(const struct slots *s, const struct slot *slot)
+/* Among those of all jailers. */
+static unsigned slot_number(const struct slots *s, const struct slot *slot)
 {
 	return s->setup->first_slot + (unsigned)(slot - s->all);
 }

@@ -52,8 +52,6 @@ struct slots {
 };
 
 int slots_open(struct slots *s, const struct jailer_setup *setup, struct fault *f);
-/* The slot's number among those of all jailers. */
-unsigned slot_number(const struct slots *s, const struct slot *slot);
 
 /* Have a free slot made: it is ready (or its request's) once slots_helped gives it back. NULL: none
  * is free; or, *in_use, a slot of this or another jailer has the request's address. */

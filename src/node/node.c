@@ -24,15 +24,10 @@ enum { SLOTS = 1280 };
 char *node_path(const struct node *n, const char *format, ...)
 {
 	va_list ap;
-	char *tail = NULL;
 	va_start(ap, format);
-	int len = vasprintf(&tail, format, ap);
+	defer_free char *tail = mem_vprintf(format, ap);
 	va_end(ap);
-	if (len < 0)
-		abort();
-	char *path = mem_printf("%s/%s", n->state, tail);
-	free(tail);
-	return path;
+	return mem_printf("%s/%s", n->state, tail);
 }
 
 void node_go_settings(const struct node *n, char *settings[NODE_GO_SETTINGS])

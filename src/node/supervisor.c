@@ -46,7 +46,6 @@ struct supervisor {
 					  them; else -1 */
 	bool stopping;
 	uint64_t started_ns; /* of the server, against restarting in a circle */
-	int ready_fd;
 };
 
 /* ---- listeners ---- */
@@ -362,7 +361,7 @@ static void ignored_not(int number)
 
 int supervisor_run(struct node *n, int ready_fd)
 {
-	struct supervisor s = {.node = n, .control = -1, .ready_fd = ready_fd};
+	struct supervisor s = {.node = n, .control = -1};
 	struct fault f = {0};
 	sigset_t signals;
 	memset(s.sockets, 0xff, sizeof(s.sockets));

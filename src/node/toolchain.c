@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,19 +46,8 @@ static char **go_environment(const struct preparing *p, const char *const *more,
 		if (configured[i].value != NULL)
 			env[at++] = mem_printf("%s=%s", configured[i].name, configured[i].value);
 	}
-	for (size_t i = 0; i < passed_count; i++) {
-		const char *value = getenv(passed[i]);
-		if (value != NULL)
-			env[at++] = mem_printf("%s=%s", passed[i], value);
-	}
+	proc_env_pass(env + at, passed, passed_count);
 	return env;
-}
-
-static void environment_free(char **env)
-{
-	for (char **at = env; *at != NULL; at++)
-		free(*at);
-	free(env);
 }
 
 int toolchain_run(const struct preparing *p, char *const *argv, const char *const *more,
@@ -71,7 +59,7 @@ int toolchain_run(const struct preparing *p, char *const *argv, const char *cons
 	char **env = go_environment(p, more, count);
 	const struct proc_spec spec = {.argv = argv, .env = env, .dir = dir, .apart = true};
 	int ran = proc_run(&spec, NULL, f);
-	environment_free(env);
+	proc_env_free(env);
 	(void)fs_remove_all(tmp, NULL);
 	return ran;
 }

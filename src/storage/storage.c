@@ -189,11 +189,12 @@ int storage_clone(const struct storage *s, unsigned slot, const char *base, uint
 	return s->type == STORAGE_ZFS ? zfs_slot_clone(s, slot, base, writable, f) : 0;
 }
 
-int storage_unclone(const struct storage *s, unsigned slot, struct fault *f)
+void storage_unclone(const struct storage *s, unsigned slot)
 {
-	if (s->swept)
-		return 0;
-	return s->type == STORAGE_ZFS ? zfs_slot_unclone(s, slot, f) : 0;
+	struct fault f = {0};
+	if (s->type == STORAGE_ZFS && !s->swept && zfs_slot_unclone(s, slot, &f) < 0)
+		log_warn("the clone of slot %u stays until the slot is used again: %s", slot,
+			f.text);
 }
 
 void storage_path(const struct storage *s, unsigned slot, const char *base, char *out, size_t size)

@@ -87,8 +87,8 @@ int storage_base_copy(
  * that the jail may write to it; 0: none, it is read-only. Does nothing where bases are shared. */
 int storage_clone(const struct storage *s, unsigned slot, const char *base, uint64_t writable,
 	struct fault *f);
-/* Removes it, trying for some seconds while it is busy. FAULT_BUSY: it still is; the slot's next
- * clone, or the next start, tries again. */
-int storage_unclone(const struct storage *s, unsigned slot, struct fault *f);
+/* Removes it, trying for some seconds while it is busy. One that still is stays, which is logged; the
+ * slot's next clone, or the next start, tries again. */
+void storage_unclone(const struct storage *s, unsigned slot);
 /* Where the root of a slot's jail is. */
 void storage_path(const struct storage *s, unsigned slot, const char *base, char *out, size_t size);

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import sysroot
-from checks import NOT_HERE, PROGRAMS, TOP, all_of, check, configure, holds_its_jailer, must, run, unit_tests
+from checks import PROGRAMS, TOP, all_of, check, closing, configure, holds_its_jailer, must, run, skip, tool, unit_tests
 
 CROSS = os.path.join(TOP, "tools", "cross", "aarch64-linux-gnu.ini")
 
@@ -51,14 +51,7 @@ class Built:
         unit_tests(self.build, self.tally, SKY_EMULATED="1")
 
     def driver(self):
-        """What is compiled in jails, and what compiles there, which runs."""
-        made = os.path.join(self.build, "tool")
-        environment = {**os.environ, "GOOS": "linux", "GOARCH": "arm64", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOENV": "off",
-                       "GOFLAGS": "-trimpath", "GOWORK": "off", "GOCACHE": os.path.join(self.build, "gocache"),
-                       "GOPATH": os.path.join(self.build, "go"), "GOTMPDIR": self.build}
-        where = {"cwd": os.path.join(TOP, "driver"), "env": environment}
-        must("go", "build", "-o", made, "./cmd/tool", **where)
-        must("go", "vet", "./...", **where)
+        made = tool(self.build, "linux", "arm64", "./...")
         check("AArch64" in must("readelf", "-Wh", made), made)
         said = run(*self.emulator, made)
         check(said.returncode > 0 and "usage" in said.stdout, f"the tool ended with {said.returncode}: {said.stdout[-2000:]}")
@@ -75,17 +68,13 @@ def main():
     parser.add_argument("--build", default=os.path.join(TOP, "build", "arm64"))
     build = os.path.abspath(parser.parse_args().build)
     if shutil.which("apt-get") is None:
-        print("skip  arm64: its libraries come from Debian's packages, and this host has no apt-get")
-        print("0 passed, 0 failed, 1 skipped")
-        return NOT_HERE
+        return skip("arm64: its libraries come from Debian's packages, and this host has no apt-get")
     try:
         built = Built(build, sysroot.sysroot("arm64", names()))
     except subprocess.CalledProcessError as e:  # of apt-get
-        print("skip  arm64: its libraries could not be had:", " ".join(e.cmd[:6]))
-        print("0 passed, 0 failed, 1 skipped")
-        return NOT_HERE
-    return all_of([built.configures, built.compiles_and_links, built.is_for_arm64, built.runs, built.unit_tests, built.driver],
-                  built.tally)
+        return skip("arm64: its libraries could not be had: " + " ".join(e.cmd[:6]))
+    all_of([built.configures, built.compiles_and_links, built.is_for_arm64, built.runs, built.unit_tests, built.driver], built.tally)
+    return closing(built.tally)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""What the checks of builds for elsewhere share: running commands, the unit tests of a build, one line for each check."""
+"""What the checks of builds for elsewhere share: running commands, the unit tests of a build, one line for each check, and the
+lines that tests/run.py reads."""
 
 import os
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 
-import sysroot
+from files import written
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NOT_HERE = 77
@@ -45,7 +46,7 @@ def configure(build, machine, *options):
     shutil.rmtree(build, ignore_errors=True)
     for path, text in machine.items():
         if text is not None:
-            sysroot.written(path, text)
+            written(path, text)
     must(*command)
 
 
@@ -64,6 +65,18 @@ def holds_its_jailer(build):
         check(g.read() in f.read(), "sky-island does not hold this sky-jailer")
 
 
+def tool(build, system, architecture, *vetted):
+    """What is compiled in jails and what compiles there: the tool becomes a program for there, the driver is a package of it."""
+    made = os.path.join(build, "tool-" + architecture)
+    environment = {**os.environ, "GOOS": system, "GOARCH": architecture, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOENV": "off",
+                   "GOFLAGS": "-trimpath", "GOWORK": "off", "GOCACHE": os.path.join(build, "gocache"), "GOPATH": os.path.join(build, "go"),
+                   "GOTMPDIR": build}
+    where = {"cwd": os.path.join(TOP, "driver"), "env": environment}
+    must("go", "build", "-o", made, "./cmd/tool", **where)
+    must("go", "vet", *vetted, **where)
+    return made
+
+
 def unit_tests(build, tally, **environment):
     """They count one by one, beside the checks."""
     ran = run("nice", "meson", "test", "-C", build, "--no-rebuild", "--suite", "unit", "-t", "4", env={**os.environ, **environment})
@@ -78,18 +91,31 @@ def unit_tests(build, tally, **environment):
           f"{tally}; see {os.path.relpath(build, TOP)}/meson-logs/testlog.txt\n{ran.stdout[-3000:]}")
 
 
-def all_of(tests, tally):
-    """One after another, and the closing line; without a program there is nothing to look at."""
+def one(name, test, tally):
+    try:
+        test()
+    except Failure as e:
+        print(f"not ok {name}: {e}", flush=True)
+        tally["failed"] += 1
+        return False
+    print(f"ok {name}", flush=True)
+    tally["passed"] += 1
+    return True
+
+
+def all_of(tests, tally, before=""):
+    """One after another; without a program, which the first two make, there is nothing to look at."""
     for number, test in enumerate(tests):
-        try:
-            test()
-        except Failure as e:
-            print(f"not ok {test.__name__}: {e}", flush=True)
-            tally["failed"] += 1
-            if number < 2:
-                break
-        else:
-            print(f"ok {test.__name__}", flush=True)
-            tally["passed"] += 1
+        if not one(before + test.__name__, test, tally) and number < 2:
+            break
+
+
+def closing(tally):
     print(", ".join(f"{count} {name}" for name, count in tally.items()))
     return 1 if tally["failed"] else 0
+
+
+def skip(reason):
+    print("skip ", reason)
+    print("0 passed, 0 failed, 1 skipped")
+    return NOT_HERE

@@ -11,7 +11,10 @@ import re
 import shutil
 import subprocess
 
+import debian
+import recipes
 import sysroot
+from files import written
 
 CACHE = os.path.join(os.path.dirname(sysroot.CACHE), "musl")
 
@@ -43,29 +46,23 @@ def configured(*options):
 # In the order in which they need each other: the -dev package whose version is taken, and the commands that make it.
 LIBRARIES = {
     "uv": ("libuv1-dev", [
-        [*CMAKE, "-DLIBUV_BUILD_TESTS=OFF"], ["ninja", "-C", "{build}", "uv_a"],
+        [*CMAKE, *recipes.UV], ["ninja", "-C", "{build}", "uv_a"],
         ["sh", "-c", "cp -R {source}/include {prefix}/ && cp {build}/libuv_a.a {prefix}/lib/libuv.a"],
     ]),
     "jansson": ("libjansson-dev", [
-        [*CMAKE, "-DJANSSON_BUILD_DOCS=OFF", "-DJANSSON_WITHOUT_TESTS=ON", "-DJANSSON_EXAMPLES=OFF"], INSTALL]),
+        [*CMAKE, *recipes.JANSSON], INSTALL]),
     "cmocka": ("libcmocka-dev", [
-        [*CMAKE, "-DWITH_STATIC_LIB=ON", "-DWITH_EXAMPLES=OFF", "-DUNIT_TESTING=OFF", "-DCMAKE_C_FLAGS=-w"], INSTALL,
+        [*CMAKE, *recipes.CMOCKA], INSTALL,
         ["sh", "-c", "cd {prefix}/lib && rm libcmocka.so* && mv libcmocka-static.a libcmocka.a"],
     ]),
     "archive": ("libarchive-dev", [
-        [*CMAKE, "-DENABLE_WERROR=OFF", "-DENABLE_TEST=OFF", "-DENABLE_TAR=OFF", "-DENABLE_CPIO=OFF", "-DENABLE_CAT=OFF",
-         "-DENABLE_OPENSSL=OFF", "-DENABLE_NETTLE=OFF", "-DENABLE_LIBB2=OFF", "-DENABLE_LZ4=OFF", "-DENABLE_LZO=OFF",
-         "-DENABLE_LZMA=OFF", "-DENABLE_ZSTD=OFF", "-DENABLE_ZLIB=OFF", "-DENABLE_BZip2=OFF", "-DENABLE_LIBXML2=OFF",
-         "-DENABLE_EXPAT=OFF", "-DENABLE_PCREPOSIX=OFF", "-DENABLE_LIBGCC=OFF", "-DENABLE_CNG=OFF", "-DENABLE_ICONV=OFF",
-         "-DENABLE_ACL=OFF", "-DENABLE_XATTR=OFF", "-DPOSIX_REGEX_LIB=NONE"],
+        [*CMAKE, *recipes.ARCHIVE],
         ["ninja", "-C", "{build}", "archive_static"],
         ["sh", "-c", "cp {build}/libarchive/libarchive.a {prefix}/lib && "
                      "cp {source}/libarchive/archive.h {source}/libarchive/archive_entry.h {prefix}/include"],
     ]),
     "curl": ("libcurl4-openssl-dev", [
-        [*CMAKE, "-DHTTP_ONLY=ON", "-DCURL_ENABLE_SSL=OFF", "-DCURL_USE_LIBSSH2=OFF", "-DCURL_USE_LIBPSL=OFF", "-DCURL_ZLIB=OFF",
-         "-DCURL_BROTLI=OFF", "-DCURL_ZSTD=OFF", "-DUSE_NGHTTP2=OFF", "-DUSE_LIBIDN2=OFF", "-DBUILD_CURL_EXE=OFF",
-         "-DBUILD_TESTING=OFF", "-DENABLE_MANUAL=OFF"], INSTALL]),
+        [*CMAKE, *recipes.CURL], INSTALL]),
     "sodium": ("libsodium-dev", configured("--disable-pie")),
     "sqlite3": ("libsqlite3-dev", [
         ["sh", "-c", "cd {build} && {source}/configure -q --disable-tcl --disable-readline && make -s sqlite3.c && "
@@ -104,32 +101,7 @@ def compiler():
     os.makedirs(os.path.join(kernel, "sys"))
     os.symlink("/usr/include/x86_64-linux-gnu/sys/queue.h", os.path.join(kernel, "sys", "queue.h"))
     path = os.path.join(CACHE, "cc")
-    sysroot.written(path, COMPILER.format(kernel=kernel))
-    os.chmod(path, 0o755)
-    return path
-
-
-def sources(packages):
-    """Unpacked, with Debian's changes; {package: directory}."""
-    place = os.path.join(CACHE, "apt")
-    command = sysroot.apt(place, "amd64")
-    for path in glob.glob(os.path.join(place, "sources.list.d", "*")):
-        with open(path, encoding="utf-8") as f:
-            text = re.sub(r"^Types:.*$", "Types: deb-src", f.read(), flags=re.M)
-        sysroot.written(path, re.sub(r"^deb\s", "deb-src ", text, flags=re.M))
-    subprocess.run([*command, "update"], check=False)
-    found = {}
-    for package, version in packages:
-        directory = os.path.join(CACHE, "sources", f"{package}-{version.replace(':', '_')}")
-        shutil.rmtree(directory, ignore_errors=True)
-        os.makedirs(directory)
-        for wanted in (f"{package}={version}", package):
-            if subprocess.run([*command, "source", "--download-only", wanted], cwd=directory, check=False).returncode == 0:
-                break
-        subprocess.run(["dpkg-source", "-x", glob.glob(os.path.join(glob.escape(directory), "*.dsc"))[0], "source"],
-                       cwd=directory, check=True, stdout=subprocess.DEVNULL)
-        found[package] = os.path.join(directory, "source")
-    return found
+    return written(path, COMPILER.format(kernel=kernel), 0o755)
 
 
 def make(name, commands, words):
@@ -152,7 +124,7 @@ def make(name, commands, words):
 def stand_in(prefix, names, cc):
     """Functions of these names that fail, under the libraries' names."""
     place = os.path.join(prefix, "standins.c")
-    sysroot.written(place, "".join(f"long {name}(void);\nlong {name}(void) {{ return 0; }}\n" for name in names))
+    written(place, "".join(f"long {name}(void);\nlong {name}(void) {{ return 0; }}\n" for name in names))
     subprocess.run([cc, "-c", "-fPIC", "-o", place + ".o", place], check=True)
     for library, headers in STANDINS.items():
         shutil.copytree(os.path.join("/usr/include", headers), os.path.join(prefix, "include", headers), dirs_exist_ok=True)
@@ -161,9 +133,7 @@ def stand_in(prefix, names, cc):
 
 def describe(prefix):
     for name, (library, needs) in DESCRIBED.items():
-        sysroot.written(os.path.join(prefix, "lib", "pkgconfig", name + ".pc"),
-                        f"Name: {name}\nDescription: {name}\nVersion: 0\nLibs: -L{prefix}/lib -l{library} {needs}\n"
-                        f"Cflags: -I{prefix}/include\n")
+        recipes.describe(os.path.join(prefix, "lib", "pkgconfig"), name, prefix, library, needs)
 
 
 def make_all(prefix, cc, versions):
@@ -171,12 +141,15 @@ def make_all(prefix, cc, versions):
         shutil.rmtree(old)
     for name in ("lib/pkgconfig", "include"):
         os.makedirs(os.path.join(prefix, name))
-    found = sources(versions.values())
+    command = debian.apt(os.path.join(CACHE, "apt"), "amd64", debian.sources)
+    subprocess.run([*command, "update"], check=False)
     for name, (_, commands) in LIBRARIES.items():
-        make(name, commands, {"source": found[versions[name][0]], "prefix": prefix, "cc": cc})
+        source = os.path.join(CACHE, "sources", name)
+        debian.source(command, *versions[name], source)
+        make(name, commands, {"source": source, "prefix": prefix, "cc": cc})
     for name in ("apt", "sources", "build"):
         shutil.rmtree(os.path.join(CACHE, name), ignore_errors=True)
-    sysroot.written(os.path.join(prefix, "complete"), "")
+    written(os.path.join(prefix, "complete"), "")
 
 
 def libraries(used):
@@ -186,8 +159,7 @@ def libraries(used):
     with open(os.path.join(CACHE, "lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         cc = compiler()
-        versions = {name: tuple(subprocess.run(["dpkg-query", "-W", "-f", "${source:Package} ${source:Version}", package], check=True,
-                                               stdout=subprocess.PIPE, text=True).stdout.split()) for name, (package, _) in LIBRARIES.items()}
+        versions = {name: tuple(debian.installed(package)) for name, (package, _) in LIBRARIES.items()}
         prefix = os.path.join(CACHE, "prefix-" + digest(LIBRARIES, DESCRIBED, COMPILER, versions))
         if not os.path.exists(os.path.join(prefix, "complete")):
             make_all(prefix, cc, versions)

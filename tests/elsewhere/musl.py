@@ -10,10 +10,11 @@ import glob
 import os
 import re
 import shutil
+import subprocess
 import sys
 
 import libraries
-from checks import NOT_HERE, PROGRAMS, TOP, all_of, check, configure, holds_its_jailer, must, unit_tests
+from checks import PROGRAMS, TOP, all_of, check, closing, configure, holds_its_jailer, must, skip, unit_tests
 
 MACHINE = """[binaries]
 c = '{cc}'
@@ -92,12 +93,14 @@ def main():
     parser.add_argument("--config")
     options = parser.parse_args()
     if shutil.which("musl-gcc") is None or shutil.which("apt-get") is None or os.uname().machine != "x86_64":
-        print("skip  musl: its libraries are built by musl-gcc on amd64, from Debian's sources, and this host has not all of that")
-        print("0 passed, 0 failed, 1 skipped")
-        return NOT_HERE
-    prefix, cc = libraries.libraries(netfilter())
+        return skip("musl: its libraries are built by musl-gcc on amd64, from Debian's sources, and this host has not all of that")
+    try:
+        prefix, cc = libraries.libraries(netfilter())
+    except subprocess.CalledProcessError as e:  # of apt-get; what does not build ends us
+        return skip("musl: its libraries could not be had: " + " ".join(e.cmd[:6]))
     built = Built(os.path.abspath(options.build), options.config, prefix, cc)
-    return all_of(built.tests(), built.tally)
+    all_of(built.tests(), built.tally)
+    return closing(built.tally)
 
 
 if __name__ == "__main__":

@@ -8,59 +8,12 @@ import fcntl
 import glob
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 
+import debian
+
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sky-island", "arm64")
-
-# Read after the host's configuration, whose hooks are the host's affair.
-CONFIGURATION = """#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-#clear DPkg::Post-Invoke;
-#clear APT::Architectures;
-APT::Architecture "{architecture}";
-APT::Architectures {{ "{architecture}"; }};
-APT::Install-Recommends "false";
-APT::Sandbox::User "root";
-Acquire::Languages "none";
-Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-Acquire::Retries "3";
-Dir::Etc::SourceList "/dev/null";
-Dir::Etc::SourceParts "{apt}/sources.list.d";
-Dir::State "{apt}/state";
-Dir::State::status "{apt}/status";
-Dir::Cache "{apt}/cache";
-"""
-
-
-def written(path, text):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
-
-
-def sources(into):
-    """The host's, without what ties them to its architecture."""
-    shutil.rmtree(into, ignore_errors=True)
-    os.makedirs(into)
-    for path in ["/etc/apt/sources.list", *glob.glob("/etc/apt/sources.list.d/*.list"), *glob.glob("/etc/apt/sources.list.d/*.sources")]:
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as f:
-                text = re.sub(r"^(Architectures:.*\n|deb-src\s.*\n)", "", f.read(), flags=re.M)
-            text = re.sub(r"^(deb\s+\[.*?)\barch=\S+", r"\1", text, flags=re.M)
-            written(os.path.join(into, os.path.basename(path).replace("sources.list", "main.list")), text)
-
-
-def apt(directory, architecture):
-    """The command that works there alone."""
-    sources(os.path.join(directory, "sources.list.d"))
-    for name in ("state/lists/partial", "cache/archives/partial"):
-        os.makedirs(os.path.join(directory, name), exist_ok=True)
-    written(os.path.join(directory, "status"), "")
-    configuration = os.path.join(directory, "apt.conf")
-    written(configuration, CONFIGURATION.format(architecture=architecture, apt=directory))
-    return ["apt-get", "-q", "-y", "-c", configuration]
 
 
 def absolute_links_mend(root):
@@ -90,7 +43,7 @@ def unpack(packages, root):
 def make(architecture, names, directory):
     """Downloads and unpacks; what is fetched is verified by apt as always."""
     place = os.path.join(directory, "apt")
-    command = apt(place, architecture)
+    command = debian.apt(place, architecture)
     subprocess.run([*command, "update"], check=False)  # a place without this architecture is no matter, if all is had elsewhere
     subprocess.run([*command, "--download-only", "install", *names], check=True)
     part = os.path.join(directory, "root.part")

@@ -192,11 +192,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifdef FUZZ_STANDALONE
 #include "fuzz_standalone.h"
 
-#define SEED(text)                                                                                 \
-	{                                                                                          \
-		text, sizeof(text) - 1                                                             \
-	}
-
 static const struct fuzz_seed seeds[] = {
 	SEED("Encode(100.1, -80.9)"),
 	SEED("F(0x_1F, 0b1, 0o17, 0755, 1_000, .5, 1e+9, 0x1p-2, 3i, '\\'', 'x', '\\u00e9')"),

@@ -59,11 +59,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifdef FUZZ_STANDALONE
 #include "fuzz_standalone.h"
 
-#define SEED(text)                                                                                 \
-	{                                                                                          \
-		text, sizeof(text) - 1                                                             \
-	}
-
 int main(int argc, char **argv)
 {
 	static const struct fuzz_seed seeds[] = {

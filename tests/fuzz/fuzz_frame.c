@@ -71,11 +71,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifdef FUZZ_STANDALONE
 #include "fuzz_standalone.h"
 
-#define SEED(text)                                                                                 \
-	{                                                                                          \
-		text, sizeof(text) - 1                                                             \
-	}
-
 static const struct fuzz_seed seeds[] = {
 	SEED("\x01\0\0\0R"),
 	SEED("\x01\0\0\0R\x01\0\0\0V"),

@@ -18,6 +18,11 @@ struct fuzz_seed {
 	size_t len;
 };
 
+#define SEED(text)                                                                                 \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* xorshift64: Marsaglia, "Xorshift RNGs" (2003). */

@@ -27,6 +27,20 @@ def source(name):
     return found
 
 
+# Of a package of Go's: Sleep says "slept" after so many milliseconds.
+SLEEP = 'import "time"\n\nfunc Sleep(ms int) string {\n\ttime.Sleep(time.Duration(ms) * time.Millisecond)\n\treturn "slept"\n}\n'
+
+
+def heavy(name, depth=12):
+    """A package that the compiler is busy with: types that double at each level, 2^depth instances."""
+    text = ["package %s\n\ntype A[T any] struct{ a, b T }\n\ntype B[T any] struct{ b T }\n" % name]
+    for i in range(depth):
+        text.append("func f%d[T any](t T) int { return f%d(A[T]{}) + f%d(B[T]{}) }\n" % (i, i + 1, i + 1))
+    text.append("func f%d[T any](t T) int { var x any = t; _, ok := x.(int); if ok { return 1 }; return 0 }\n" % depth)
+    text.append("func F() int { return f0(1) }\n")
+    return "\n".join(text)
+
+
 class Tree:
     def __init__(self, path):
         self.path = path

@@ -20,23 +20,14 @@ JAILS = "/api/v1/admin/jails"
 FIELDS = {"host", "ip4", "ip6", "jid", "name", "OSRelease", "path", "hostname", "state", "module", "started_at"}
 
 
-def heavy():
-    text = ["package heavy\n\ntype A[T any] struct{ a, b T }\n\ntype B[T any] struct{ b T }\n"]
-    for i in range(12):
-        text.append("func f%d[T any](t T) int { return f%d(A[T]{}) + f%d(B[T]{}) }\n" % (i, i + 1, i + 1))
-    text.append("func f12[T any](t T) int { var x any = t; _, ok := x.(int); if ok { return 1 }; return 0 }\n\nfunc F() int { return f0(1) }\n")
-    return "\n".join(text)
-
-
 def setUpModule():
     global tree
     tree = proxy.Tree(tempfile.mkdtemp(prefix="proxy-", dir=sky.work))
-    sleeper = ('package %s\n\nimport "time"\n\nfunc Sleep(ms int) string {\n\ttime.Sleep(time.Duration(ms) * time.Millisecond)\n\treturn "slept"\n}\n'
-               "\nfunc Add(a, b int) int { return a + b }\n")
+    sleeper = "package %s\n\n" + proxy.SLEEP + "\nfunc Add(a, b int) int { return a + b }\n"
     tree.add(A, {"a.go": sleeper % "admin"})
     tree.add(OTHER, {"a.go": sleeper % "other"})
     tree.add(SLOW_INIT, {"a.go": 'package slowinit\n\nimport "time"\n\nfunc init() { time.Sleep(3 * time.Second) }\n\nfunc F() int { return 1 }\n'})
-    tree.add(HEAVY, {"a.go": heavy()}, go="1.22")
+    tree.add(HEAVY, {"a.go": proxy.heavy("heavy")}, go="1.22")
     for i in range(4):
         tree.add("example.com/fetched%d" % i, {"a.go": "package fetched\n\nfunc F() int { return 1 }\n"})
 

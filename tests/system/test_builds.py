@@ -21,16 +21,6 @@ def f(name, body, head=""):
     return "package %s\n\n%s\n\nfunc F() string { %s }\n" % (name, head, body)
 
 
-def exponential(depth):
-    """Types that double at each level: 2^depth instances for the compiler to make."""
-    text = ["package slow\n\ntype A[T any] struct{ a, b T }\n\ntype B[T any] struct{ b T }\n"]
-    for i in range(depth):
-        text.append("func f%d[T any](t T) int { return f%d(A[T]{}) + f%d(B[T]{}) }\n" % (i, i + 1, i + 1))
-    text.append("func f%d[T any](t T) int { var x any = t; _, ok := x.(int); if ok { return 1 }; return 0 }\n" % depth)
-    text.append("func F() int { return f0(1) }\n")
-    return "\n".join(text)
-
-
 def doubled(times):
     """A constant string of 2^times bytes."""
     lines = ["package greedy", "", "const c0 = `x`"] + ["const c%d = c%d + c%d" % (i, i - 1, i - 1) for i in range(1, times + 1)]
@@ -73,7 +63,7 @@ def setUpModule():
         archive.writestr("example.com/zipbomb@v1.0.0/a.go", f("zipbomb", 'return "x"'))
         archive.writestr("example.com/zipbomb@v1.0.0/zero", b"\0" * (450 * MIB))
     tree.add("example.com/zipbomb", {}, raw_zip=bomb.getvalue())
-    tree.add("example.com/slow", {"a.go": exponential(11)}, go="1.22")
+    tree.add("example.com/slow", {"a.go": proxy.heavy("slow", 11)}, go="1.22")
     tree.add("example.com/greedy", {"a.go": doubled(29)})
     tree.add("example.com/data", {"a.go": "package data\n\nvar X = [%d]byte{1: 1}\n\nfunc F() int { return len(X) }\n" % (300 * MIB)})
     tree.add("example.com/linkname", {"a.go": f("linkname", 'return "x"', 'import _ "unsafe"\n\n//go:linkname runtime_exit runtime.exit\nfunc runtime_exit(int32)'), "a.s": ""})

@@ -16,7 +16,6 @@ import unittest
 import proxy
 import sky
 
-SLEEP = 'import "time"\n\nfunc Sleep(ms int) string {\n\ttime.Sleep(time.Duration(ms) * time.Millisecond)\n\treturn "slept"\n}\n'
 
 
 def package(name, value, more=""):
@@ -28,7 +27,7 @@ class Cache(unittest.TestCase):
 
     def setUp(self):
         self.tree = proxy.Tree(tempfile.mkdtemp(prefix="proxy-", dir=sky.work))
-        self.tree.add("example.com/a", {"a.go": package("a", "one", SLEEP)})
+        self.tree.add("example.com/a", {"a.go": package("a", "one", proxy.SLEEP)})
 
     def sky(self, start=True, **config):
         config.setdefault("modules", self.tree.url)
@@ -306,7 +305,7 @@ class Expiry(Cache):
 class Bust(Cache):
     def setUp(self):
         super().setUp()
-        self.tree.add("example.com/a", {"a.go": package("a", "two", SLEEP)}, version="v1.1.0").alias("example.com/a", "main", "v1.0.0")
+        self.tree.add("example.com/a", {"a.go": package("a", "two", proxy.SLEEP)}, version="v1.1.0").alias("example.com/a", "main", "v1.0.0")
 
     def push(self):
         self.tree.alias("example.com/a", "main", "v1.1.0")

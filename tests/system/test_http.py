@@ -19,7 +19,7 @@ SLOW = "example.com/slow"
 def setUpModule():
     global server, tree
     tree = proxy.Tree(tempfile.mkdtemp(prefix="proxy-", dir=sky.work))
-    tree.add(SLOW, {"a.go": 'package slow\n\nimport "time"\n\nfunc Sleep(ms int) string {\n\ttime.Sleep(time.Duration(ms) * time.Millisecond)\n\treturn "slept"\n}\n'})
+    tree.add(SLOW, {"a.go": "package slow\n\n" + proxy.SLEEP})
     server = sky.Sky("http", modules=tree.url, hostnames=["island.example"]).start()
     unittest.addModuleCleanup(server.close)
     answer = server.post(GOOD)

@@ -21,17 +21,8 @@ S = "example.com/state"
 def setUpModule():
     global tree
     tree = proxy.Tree(tempfile.mkdtemp(prefix="proxy-", dir=sky.work))
-    tree.add(S, {"a.go": 'package state\n\nimport "time"\n\nfunc Sleep(ms int) string {\n\ttime.Sleep(time.Duration(ms) * time.Millisecond)\n\treturn "slept"\n}\n'
-                         "\nfunc Add(a, b int) int { return a + b }\n"})
-    tree.add("example.com/heavy", {"a.go": heavy()}, go="1.22")
-
-
-def heavy():
-    text = ["package heavy\n\ntype A[T any] struct{ a, b T }\n\ntype B[T any] struct{ b T }\n"]
-    for i in range(12):
-        text.append("func f%d[T any](t T) int { return f%d(A[T]{}) + f%d(B[T]{}) }\n" % (i, i + 1, i + 1))
-    text.append("func f12[T any](t T) int { var x any = t; _, ok := x.(int); if ok { return 1 }; return 0 }\n\nfunc F() int { return f0(1) }\n")
-    return "\n".join(text)
+    tree.add(S, {"a.go": "package state\n\n" + proxy.SLEEP + "\nfunc Add(a, b int) int { return a + b }\n"})
+    tree.add("example.com/heavy", {"a.go": proxy.heavy("heavy")}, go="1.22")
 
 
 class State(unittest.TestCase):

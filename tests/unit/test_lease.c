@@ -1,34 +1,12 @@
 /* Pools as numbers, and leases. */
 
+#include "addresses.h"
+
 #include "base/buf.h"
 #include "net/lease.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static uint32_t ip4(const char *text)
-{
-	uint32_t address = 0;
-	assert_true(ip4_parse(text, &address));
-	return address;
-}
-
-static void pool_add(struct net_pools *pools, const char *name, const char *first, const char *last)
-{
-	struct net_pool *pool = &pools->pool[pools->count++];
-	(void)snprintf(pool->name, sizeof(pool->name), "%s", name);
-	pool->first = ip4(first);
-	pool->last = ip4(last);
-	pool->mask = ip4("255.255.255.0");
-	pool->gateway = (pool->first & pool->mask) + 1;
-}
 
 static struct leases *two_pools(struct net_pools *pools)
 {

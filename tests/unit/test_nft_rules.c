@@ -1,33 +1,11 @@
 /* The texts of the rules that Linux's packets pass. */
 
+#include "addresses.h"
+
 #include "base/buf.h"
 #include "net/linux/rules.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static uint32_t ip4(const char *text)
-{
-	uint32_t address = 0;
-	assert_true(ip4_parse(text, &address));
-	return address;
-}
-
-static void pool_add(struct net_pools *pools, const char *name, const char *first, const char *last)
-{
-	struct net_pool *pool = &pools->pool[pools->count++];
-	(void)snprintf(pool->name, sizeof(pool->name), "%s", name);
-	pool->first = ip4(first);
-	pool->last = ip4(last);
-	pool->mask = ip4("255.255.255.0");
-	pool->gateway = (pool->first & pool->mask) + 1;
-}
 
 static void rules_name_what_they_must(void **state)
 {

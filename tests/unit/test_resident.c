@@ -1,7 +1,9 @@
 /* How much memory the other end of a socket holds, as the kernel says it. */
 
+#include "base/fdpass.h"
 #include "base/resident.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,6 +61,28 @@ static void who_speaks_is_known_and_measured(void **state)
 	(void)close(pair[1]);
 }
 
+/* A program in a jail may send what it has; nothing of it stays with us. */
+static void descriptors_are_not_taken(void **state)
+{
+	(void)state;
+	int pair[2];
+	int given[2];
+	char word;
+	pid_t pid = 0;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(pipe2(given, O_NONBLOCK | O_CLOEXEC), 0);
+	resident_ask(pair[0]);
+	const int many[] = {given[1], given[1], given[1], given[1]};
+	assert_int_equal(fdpass_send(pair[1], "a", 1, many, 4), 0);
+	(void)close(given[1]);
+	assert_int_equal(resident_read(pair[0], &word, 1, &pid), 1);
+	assert_int_equal(pid, getpid());
+	assert_int_equal(read(given[0], &word, 1), 0); /* nobody holds its other end */
+	(void)close(given[0]);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+}
+
 static void nobody_has_no_memory(void **state)
 {
 	(void)state;
@@ -70,6 +94,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_speaks_is_known_and_measured),
+		cmocka_unit_test(descriptors_are_not_taken),
 		cmocka_unit_test(nobody_has_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

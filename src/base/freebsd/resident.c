@@ -24,28 +24,16 @@ void resident_ask(int socket)
 	(void)setsockopt(socket, SOL_LOCAL, LOCAL_CREDS_PERSISTENT, &on, sizeof(on));
 }
 
-ssize_t resident_read(int socket, void *to, size_t size, pid_t *pid)
+_Static_assert(
+	SOCKCRED2SIZE(CMGROUP_MAX) <= RESIDENT_SENDER_MAX, "it fits where resident_read puts it");
+
+pid_t resident_sender(const struct cmsghdr *c)
 {
-	union {
-		char bytes[CMSG_SPACE(SOCKCRED2SIZE(CMGROUP_MAX))];
-		struct cmsghdr align;
-	} control;
-	struct iovec data = {.iov_base = to, .iov_len = size};
-	struct msghdr message = {.msg_iov = &data,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes)};
-	*pid = 0;
-	ssize_t n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-	for (struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&message) : NULL; c != NULL;
-		c = CMSG_NXTHDR(&message, c)) {
-		struct sockcred2 sender;
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDS2)
-			continue;
-		memcpy(&sender, CMSG_DATA(c), sizeof(sender));
-		*pid = sender.sc_pid;
-	}
-	return n;
+	struct sockcred2 sender;
+	if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDS2)
+		return 0;
+	memcpy(&sender, CMSG_DATA(c), sizeof(sender));
+	return sender.sc_pid;
 }
 
 static bool look(pid_t pid, struct kinfo_proc *found)

@@ -13,28 +13,13 @@ void resident_ask(int socket)
 	(void)setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 }
 
-ssize_t resident_read(int socket, void *to, size_t size, pid_t *pid)
+pid_t resident_sender(const struct cmsghdr *c)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(struct ucred))];
-		struct cmsghdr align;
-	} control;
-	struct iovec data = {.iov_base = to, .iov_len = size};
-	struct msghdr message = {.msg_iov = &data,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes)};
-	*pid = 0;
-	ssize_t n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-	for (struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&message) : NULL; c != NULL;
-		c = CMSG_NXTHDR(&message, c)) {
-		struct ucred sender;
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS)
-			continue;
-		memcpy(&sender, CMSG_DATA(c), sizeof(sender));
-		*pid = sender.pid;
-	}
-	return n;
+	struct ucred sender;
+	if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS)
+		return 0;
+	memcpy(&sender, CMSG_DATA(c), sizeof(sender));
+	return sender.pid;
 }
 
 int resident_open(pid_t pid)

@@ -84,9 +84,6 @@ int mounts_clear(const char *root, struct fault *f);
 
 /* ---- limits.c ---- */
 
-/* The rules of a jail of this kind, each with its NUL, for rctl_add_rule. A pure function. */
-void limits_list(
-	const char *name, enum jail_kind kind, const struct jail_limits *limits, struct buf *out);
 int limits_up(
 	const char *name, enum jail_kind kind, const struct jail_limits *limits, struct fault *f);
 int limits_down(const char *name, struct fault *f);

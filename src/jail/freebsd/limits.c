@@ -25,7 +25,8 @@ static void rule_put(struct buf *out, const char *name, const char *resource, co
 	buf_putc(out, '\0');
 }
 
-void limits_list(
+/* Each with its NUL, for rctl_add_rule. */
+static void rules_list(
 	const char *name, enum jail_kind kind, const struct jail_limits *limits, struct buf *out)
 {
 	const bool call = jail_runs_call(kind);
@@ -46,7 +47,7 @@ int limits_up(
 	defer_buf struct buf rules = {0};
 	if (!freebsd_facts.racct)
 		return 0;
-	limits_list(name, kind, limits, &rules);
+	rules_list(name, kind, limits, &rules);
 	for (const char *rule = rules.data; rule < rules.data + rules.len;
 		rule += strlen(rule) + 1) {
 		if (sys->rctl_add_rule(rule, strlen(rule) + 1, NULL, 0) < 0)

@@ -12,7 +12,6 @@
 #include "base/defer.h"
 #include "base/freebsd/sys.h"
 #include "base/fs.h"
-#include "base/log.h"
 #include "jail/steps.h"
 #include "net/freebsd/alias.h"
 #include "storage/storage.h"
@@ -145,19 +144,10 @@ static int clone_up(void *thing, struct fault *f)
 	return storage_clone(m->plan->storage, m->slot, mounts_base(m->plan, m->order->kind), 0, f);
 }
 
-/* One that is still busy goes when the slot is used again. */
-static void clone_remove(const struct jail_plan *plan, unsigned slot)
-{
-	struct fault f = {0};
-	if (storage_unclone(plan->storage, slot, &f) < 0)
-		log_warn("the clone of slot %u stays until the slot is used again: %s", slot,
-			f.text);
-}
-
 static void clone_down(void *thing)
 {
 	const struct making *m = thing;
-	clone_remove(m->plan, m->slot);
+	storage_unclone(m->plan->storage, m->slot);
 }
 
 /* ---- the jail ---- */
@@ -289,6 +279,6 @@ int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f)
 	}
 	if (mounts_clear(root, f) < 0)
 		return fault_wrap(f, "remove jail slot %u", slot);
-	clone_remove(plan, slot);
+	storage_unclone(plan->storage, slot);
 	return place_remove(root, f) < 0 ? fault_wrap(f, "remove jail slot %u", slot) : 0;
 }

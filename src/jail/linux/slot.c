@@ -13,7 +13,6 @@
 #include "base/defer.h"
 #include "base/fdpass.h"
 #include "base/fs.h"
-#include "base/log.h"
 #include "jail/steps.h"
 #include "storage/storage.h"
 
@@ -269,20 +268,12 @@ static int clone_up(void *thing, struct fault *f)
 	return storage_clone(m->plan->storage, m->slot, root_base(m->kind), 0, f);
 }
 
-static void clone_remove(const struct jail_plan *plan, unsigned slot)
-{
-	struct fault f = {0};
-	if (storage_unclone(plan->storage, slot, &f) < 0)
-		log_warn("the clone of slot %u stays until the slot is used again: %s", slot,
-			f.text);
-}
-
 static void clone_down(void *thing)
 {
 	struct making *m = thing;
 	spaces_down(m); /* these have it mounted */
 	parts_down(m);
-	clone_remove(m->plan, m->slot);
+	storage_unclone(m->plan->storage, m->slot);
 }
 
 static int nothing_up(void *thing, struct fault *f)
@@ -320,6 +311,6 @@ int slot_create(const struct jail_plan *plan, unsigned slot, const struct jail_o
 
 int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f)
 {
-	clone_remove(plan, slot);
+	storage_unclone(plan->storage, slot);
 	return linux_cgroups.version == 0 ? 0 : cgroup_unmake(&linux_cgroups, slot, f);
 }

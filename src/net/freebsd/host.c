@@ -12,26 +12,14 @@
 #include "base/fs.h"
 #include "net/freebsd/alias.h"
 #include "net/freebsd/pf.h"
+#include "net/lock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 enum { RECORD_MAX = 1 << 20 };
-
-int host_lock(const struct net_setup *net)
-{
-	if (net->record == NULL)
-		return -1;
-	defer_free char *path = mem_printf("%s.lock", net->record);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	while (fd >= 0 && flock(fd, LOCK_EX) < 0 && errno == EINTR)
-		;
-	return fd;
-}
 
 /* ---- the record: lines of interface and address ---- */
 
@@ -55,7 +43,7 @@ static bool has_line(const char *text, const char *line)
 	return at != NULL;
 }
 
-bool host_record_has(const struct net_setup *net, const struct sys_address *address)
+static bool record_has(const struct net_setup *net, const struct sys_address *address)
 {
 	defer_free char *text = record_read(net);
 	defer_free char *line = record_line(address);
@@ -66,7 +54,7 @@ int host_record_add(const struct net_setup *net, const struct sys_address *addre
 {
 	if (net->record == NULL)
 		return 0;
-	defer_close int lock = host_lock(net);
+	defer_close int lock = net_lock(net);
 	(void)lock; /* held until we return */
 	defer_free char *text = record_read(net);
 	defer_free char *line = record_line(address);
@@ -105,7 +93,7 @@ int net_alias_remove(const struct net_setup *net, uint32_t address, struct fault
 	const struct sys_address alias = {
 		.interface = place.interface, .address = address, .mask = place.mask};
 	if (!place.there || place.mask != UINT32_MAX ||
-		(net->record != NULL && !host_record_has(net, &alias)))
+		(net->record != NULL && !record_has(net, &alias)))
 		return 0;
 	if (sys->alias_remove(&alias) < 0 && errno != EADDRNOTAVAIL && errno != ENXIO) {
 		char text[IP4_TEXT];
@@ -142,7 +130,7 @@ int host_ready(const struct net_setup *net, struct fault *f)
 	pools_copy(&pools, net->pools);
 	if (made_version == pools.version && access(net->record, F_OK) == 0)
 		return 0;
-	defer_close int lock = host_lock(net);
+	defer_close int lock = net_lock(net);
 	(void)lock; /* held until we return */
 	if (record_begin(net, f) < 0 || rules_load(net, &pools, f) < 0)
 		return -1;
@@ -172,14 +160,12 @@ int net_host_clear(const struct net_setup *net, struct fault *f)
 {
 	if (net->record == NULL || access(net->record, F_OK) < 0)
 		return 0;
-	defer_free char *lock = mem_printf("%s.lock", net->record);
 	defer_free char *rules = mem_printf("%s.pf", net->record);
 	if (aliases_clear(net, f) < 0)
 		return -1;
 	if (access(rules, F_OK) == 0 && pf_flush(net->instance, f) < 0)
 		return -1;
 	(void)unlink(rules);
-	(void)unlink(lock);
-	(void)unlink(net->record);
+	net_record_remove(net);
 	return 0;
 }

@@ -25,7 +25,3 @@ int host_find(struct host_place *place, struct fault *f);
 /* The record names every alias that we made or are about to. */
 int host_record_add(
 	const struct net_setup *net, const struct sys_address *address, struct fault *f);
-bool host_record_has(const struct net_setup *net, const struct sys_address *address);
-/* Rules are loaded, and the record written, by one process at a time; the descriptor holds the
- * lock. */
-int host_lock(const struct net_setup *net);

@@ -13,12 +13,11 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "net/linux/rules.h"
+#include "net/lock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 enum { SWITCHED_MAX = 16, RECORD_MAX = 4096 };
@@ -50,17 +49,6 @@ void host_mac(uint32_t address, uint8_t mac[6])
 	mac[1] = 0x53;
 	for (int i = 0; i < 4; i++)
 		mac[2 + i] = (uint8_t)(address >> (24 - 8 * i));
-}
-
-int host_lock(const struct net_setup *net)
-{
-	if (net->record == NULL)
-		return -1;
-	defer_free char *path = mem_printf("%s.lock", net->record);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	while (fd >= 0 && flock(fd, LOCK_EX) < 0 && errno == EINTR)
-		;
-	return fd;
 }
 
 /* ---- the record ---- */
@@ -287,7 +275,7 @@ int host_ready(const struct net_setup *net, struct fault *f)
 	pools_copy(&pools, net->pools);
 	if (made_version == pools.version && net->record != NULL)
 		return 0;
-	defer_close int lock = host_lock(net);
+	defer_close int lock = net_lock(net);
 	(void)lock; /* held until we return */
 	if (rtnl_open(&r) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "rtnetlink");
@@ -301,7 +289,6 @@ int host_ready(const struct net_setup *net, struct fault *f)
 /* ---- taking it away ---- */
 
 struct clearing {
-	struct rtnl *r;
 	const char *prefix;
 	char name[64][HOST_NAME];
 	size_t count;
@@ -320,7 +307,7 @@ static int links_clear(struct rtnl *r, const char *instance)
 	char prefix[HOST_NAME];
 	host_link_prefix(instance, prefix);
 	for (;;) {
-		struct clearing c = {.r = r, .prefix = prefix};
+		struct clearing c = {.prefix = prefix};
 		if (rtnl_links(r, left_find, &c) < 0)
 			return -1;
 		if (c.count == 0)
@@ -339,7 +326,6 @@ int net_host_clear(const struct net_setup *net, struct fault *f)
 	defer_buf struct buf text = {0};
 	if (net->record == NULL || access(net->record, F_OK) < 0)
 		return 0;
-	defer_free char *lock = mem_printf("%s.lock", net->record);
 	if (record_read(net, &switched)) {
 		/* Unless the host was made a router meanwhile; an interface that is gone has
 		 * nothing to undo. */
@@ -355,8 +341,7 @@ int net_host_clear(const struct net_setup *net, struct fault *f)
 		if (rules_load(text.data, f) < 0)
 			return -1;
 	}
-	(void)unlink(lock);
-	(void)unlink(net->record);
+	net_record_remove(net);
 	return 0;
 }
 

@@ -25,5 +25,3 @@ void host_link_prefix(const char *instance, char prefix[HOST_NAME]);
 void host_mac(uint32_t address, uint8_t mac[6]);
 /* No IPv6 on a link of ours. */
 void host_ipv6_off(const char *link);
-/* Rules are loaded by one process at a time; the descriptor holds the lock. */
-int host_lock(const struct net_setup *net);

@@ -5,6 +5,7 @@
 #include "net/linux/host.h"
 #include "net/linux/probe.h"
 #include "net/linux/rules.h"
+#include "net/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +55,7 @@ static int veth_make(struct making *m, const struct rtnl_peer *peer, struct faul
 	defer_buf struct buf text = {0};
 	/* What a jail may send is said before it can. */
 	rules_put_link(&text, m->net->instance, m->name, m->want->address);
-	defer_close int lock = host_lock(m->net);
+	defer_close int lock = net_lock(m->net);
 	(void)lock; /* held until we return */
 	if (rules_load(text.data, f) < 0)
 		return -1;

@@ -23,7 +23,6 @@ int release_check(const char *system, const char *kernel, const char *release, s
 
 /* Fills storage.system, the base's name, and says how far it is. */
 int freebsd_base_state(const struct preparing *p, enum base_state *state, struct fault *f);
-int freebsd_base_mark(const struct preparing *p, enum base_state state, struct fault *f);
 void freebsd_base_undo(const struct preparing *p);
 
 /* packages.c: base.txz and lib32.txz. */

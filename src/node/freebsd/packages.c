@@ -116,19 +116,8 @@ static char **fetch_environment(void)
 		"SSL_CA_CERT_PATH", "FETCH_BIND_ADDRESS"};
 	const size_t count = sizeof(passed) / sizeof(passed[0]);
 	char **env = mem_zero(count + 1, sizeof(*env));
-	for (size_t i = 0, at = 0; i < count; i++) {
-		const char *value = getenv(passed[i]);
-		if (value != NULL)
-			env[at++] = mem_printf("%s=%s", passed[i], value);
-	}
+	proc_env_pass(env, passed, count);
 	return env;
-}
-
-static void environment_free(char **env)
-{
-	for (char **at = env; *at != NULL; at++)
-		free(*at);
-	free(env);
 }
 
 /* -r goes on with what a killed run has left, -F whatever time that has; it is verified. */
@@ -147,7 +136,7 @@ static int fetch(const struct preparing *p, const char *name, const char *to, st
 	char **env = fetch_environment();
 	const struct proc_spec spec = {.argv = argv, .env = env, .dir = "/"};
 	int ran = proc_run(&spec, NULL, f);
-	environment_free(env);
+	proc_env_free(env);
 	return ran < 0 ? fault_wrap(f, "%s (release, base_sys_pkg_url)", url) : 0;
 }
 

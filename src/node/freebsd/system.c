@@ -106,7 +106,7 @@ int freebsd_base_state(const struct preparing *p, enum base_state *state, struct
 	return 0;
 }
 
-int freebsd_base_mark(const struct preparing *p, enum base_state state, struct fault *f)
+static int base_mark(const struct preparing *p, enum base_state state, struct fault *f)
 {
 	char release[RELEASE_MAX];
 	if (base_name(p, release, f) < 0)
@@ -186,7 +186,7 @@ int freebsd_extract(void *thing, struct fault *f)
 	if (base_begin(p, &base, f) < 0 || package_extract(p, "base.txz", base, f) < 0 ||
 		base_verify(base, release, f) < 0 || package_extract(p, "lib32.txz", base, f) < 0)
 		return -1;
-	return freebsd_base_mark(p, BASE_EXTRACTED, f);
+	return base_mark(p, BASE_EXTRACTED, f);
 }
 
 /* ---- freebsd-update ---- */
@@ -237,7 +237,7 @@ int freebsd_update(void *thing, struct fault *f)
 		return 0;
 	if (base_begin(p, &base, f) < 0 || update_run(p, base, release, f) < 0)
 		return -1;
-	return freebsd_base_mark(p, BASE_UPDATED, f);
+	return base_mark(p, BASE_UPDATED, f);
 }
 
 /* ---- configuration ---- */
@@ -289,7 +289,7 @@ int freebsd_configure(void *thing, struct fault *f)
 		return 0;
 	if (base_begin(p, &base, f) < 0 || base_configure(p, base, f) < 0)
 		return -1;
-	return freebsd_base_mark(p, BASE_CONFIGURED, f);
+	return base_mark(p, BASE_CONFIGURED, f);
 }
 
 /* ---- the snapshot that jails are cloned from ---- */
@@ -301,7 +301,7 @@ int freebsd_snapshot(void *thing, struct fault *f)
 	enum base_state state;
 	if (freebsd_base_state(p, &state, f) < 0)
 		return -1;
-	if (state < BASE_READY && freebsd_base_mark(p, BASE_READY, f) < 0)
+	if (state < BASE_READY && base_mark(p, BASE_READY, f) < 0)
 		return -1;
 	if (state == BASE_READY || s->type != STORAGE_ZFS)
 		return 0;

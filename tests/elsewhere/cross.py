@@ -11,14 +11,16 @@ import glob
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import threading
 
+import debian
+import recipes
+from files import written
+
 ZIG = "0.17.1"
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sky-island", "freebsd")
 
 # Headers are of one version for all; what the linker finds is that version's. Libraries are built for the older one and serve
@@ -36,12 +38,12 @@ CMAKE = ["cmake", "-G", "Ninja", "-DCMAKE_TOOLCHAIN_FILE={toolchain}", "-DCMAKE_
 # The -dev package whose version is taken, and the commands that make and install it, each in the build directory.
 LIBRARIES = {
     "uv": ("libuv1-dev", [
-        [*CMAKE, "-DLIBUV_BUILD_TESTS=OFF"],
+        [*CMAKE, *recipes.UV],
         ["ninja", "-C", "{build}", "uv_a"],
         ["sh", "-c", "mkdir -p {prefix}/lib && cp -R {source}/include {prefix}/ && cp {build}/libuv_a.a {prefix}/lib/libuv.a"],
     ]),
     "jansson": ("libjansson-dev", [
-        [*CMAKE, "-DCMAKE_POSITION_INDEPENDENT_CODE=ON", "-DJANSSON_BUILD_DOCS=OFF", "-DJANSSON_WITHOUT_TESTS=ON", "-DJANSSON_EXAMPLES=OFF"],
+        [*CMAKE, "-DCMAKE_POSITION_INDEPENDENT_CODE=ON", *recipes.JANSSON],
         ["ninja", "-C", "{build}", "install"],
     ]),
     "sodium": ("libsodium-dev", [
@@ -51,19 +53,13 @@ LIBRARIES = {
         ["make", "-s", "-C", "{build}", "-j2", "install"],
     ]),
     "archive": ("libarchive-dev", [
-        [*CMAKE, "-DENABLE_WERROR=OFF", "-DENABLE_TEST=OFF", "-DENABLE_TAR=OFF", "-DENABLE_CPIO=OFF", "-DENABLE_CAT=OFF",
-         "-DENABLE_OPENSSL=OFF", "-DENABLE_NETTLE=OFF", "-DENABLE_LIBB2=OFF", "-DENABLE_LZ4=OFF", "-DENABLE_LZO=OFF",
-         "-DENABLE_LZMA=OFF", "-DENABLE_ZSTD=OFF", "-DENABLE_ZLIB=OFF", "-DENABLE_BZip2=OFF", "-DENABLE_LIBXML2=OFF",
-         "-DENABLE_EXPAT=OFF", "-DENABLE_PCREPOSIX=OFF", "-DENABLE_LIBGCC=OFF", "-DENABLE_CNG=OFF", "-DENABLE_ICONV=OFF",
-         "-DENABLE_ACL=OFF", "-DENABLE_XATTR=OFF", "-DPOSIX_REGEX_LIB=NONE"],
+        [*CMAKE, *recipes.ARCHIVE],
         ["ninja", "-C", "{build}", "archive_static"],
         ["sh", "-c", "mkdir -p {prefix}/lib {prefix}/include && cp {build}/libarchive/libarchive.a {prefix}/lib && "
                      "cp {source}/libarchive/archive.h {source}/libarchive/archive_entry.h {prefix}/include"],
     ]),
     "curl": ("libcurl4-openssl-dev", [
-        [*CMAKE, "-DCMAKE_POSITION_INDEPENDENT_CODE=ON", "-DHTTP_ONLY=ON", "-DCURL_ENABLE_SSL=OFF", "-DCURL_USE_LIBSSH2=OFF", "-DCURL_USE_LIBPSL=OFF", "-DCURL_ZLIB=OFF",
-         "-DCURL_BROTLI=OFF", "-DCURL_ZSTD=OFF", "-DUSE_NGHTTP2=OFF", "-DUSE_LIBIDN2=OFF", "-DBUILD_CURL_EXE=OFF",
-         "-DBUILD_TESTING=OFF", "-DENABLE_MANUAL=OFF", "-DENABLE_THREADED_RESOLVER=OFF",
+        [*CMAKE, "-DCMAKE_POSITION_INDEPENDENT_CODE=ON", *recipes.CURL, "-DENABLE_THREADED_RESOLVER=OFF",
          # What would be found out by running a program.
          "-DHAVE_POLL_FINE_EXITCODE=0", "-DHAVE_FSETXATTR_5_EXITCODE=1", "-DHAVE_FSETXATTR_6_EXITCODE=1",
          "-DHAVE_GLIBC_STRERROR_R_EXITCODE=1", "-DHAVE_POSIX_STRERROR_R_EXITCODE=0",
@@ -71,7 +67,7 @@ LIBRARIES = {
         ["ninja", "-C", "{build}", "install"],
     ]),
     "cmocka": ("libcmocka-dev", [
-        [*CMAKE, "-DWITH_STATIC_LIB=ON", "-DWITH_EXAMPLES=OFF", "-DUNIT_TESTING=OFF", "-DCMAKE_C_FLAGS=-w"],
+        [*CMAKE, *recipes.CMOCKA],
         ["ninja", "-C", "{build}", "install"],
     ]),
     "sqlite3": ("libsqlite3-dev", [
@@ -86,27 +82,8 @@ DESCRIBED = {"libuv": ("uv", "-lpthread"), "libarchive": ("archive", ""), "libcu
              "sqlite3": ("sqlite3", "-lpthread -lm")}
 
 
-def output(*command):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
 def digest(*parts):
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def written(path, text, mode=0o644):
-    """Writes a file where it does not hold that already, so that nothing is built anew for it."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    try:
-        with open(path, encoding="utf-8") as f:
-            if f.read() == text:
-                return path
-    except FileNotFoundError:
-        pass
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
-    os.chmod(path, mode)
-    return path
 
 
 # ---- the toolchain ----
@@ -154,9 +131,10 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 """)
 
-    def cross_file(self, prefix):
+    def machine(self, prefix):
+        """Meson's words for it."""
         family = {"x86_64": "x86_64", "aarch64": "aarch64"}[self.architecture]
-        return written(os.path.join(CACHE, "bin", self.triple, "cross.ini"), f"""[binaries]
+        return f"""[binaries]
 c = '{self.cc}'
 ar = '{self.ar}'
 pkgconfig = 'pkg-config'
@@ -170,7 +148,7 @@ system = 'freebsd'
 cpu_family = '{family}'
 cpu = '{family}'
 endian = 'little'
-""")
+"""
 
 
 def headers(architecture):
@@ -184,52 +162,17 @@ def headers(architecture):
 # ---- sources ----
 
 apt_turn = threading.Lock()
-apt_updated = []
-
-
-def apt_options():
-    """Lists and sources of our own, from the same places as the host's, which mostly has binary packages only."""
-    apt = os.path.join(CACHE, "apt")
-    parts = os.path.join(apt, "sources.list.d")
-    shutil.rmtree(parts, ignore_errors=True)
-    for name in ("lists/partial", "archives/partial", "sources.list.d"):
-        os.makedirs(os.path.join(apt, name), exist_ok=True)
-    for path in ["/etc/apt/sources.list", *glob.glob("/etc/apt/sources.list.d/*.list"),
-                 *glob.glob("/etc/apt/sources.list.d/*.sources")]:
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as f:
-                text = f.read()
-            text = re.sub(r"^deb\s", "deb-src ", re.sub(r"^Types:.*$", "Types: deb-src", text, flags=re.M), flags=re.M)
-            written(os.path.join(parts, os.path.basename(path).replace("sources.list", "main.list")), text)
-    return ["-q", "-o", "Dir::Etc::SourceList=/dev/null", "-o", "Dir::Etc::SourceParts=" + parts, "-o", "Dir::State::Lists=" + apt + "/lists",
-            "-o", "Dir::Cache=" + apt, "-o", "APT::Sandbox::User=root"]
+apt_command = []
 
 
 def source(package, version):
-    """The unpacked source, with Debian's changes, of the version that the host has, or of one that is still to be had."""
     directory = os.path.join(CACHE, "sources", f"{package}-{version.replace(':', '_')}")
     with apt_turn:
-        return directory if os.path.isdir(directory) else source_get(package, version, directory)
-
-
-def source_get(package, version, directory):
-    options = apt_options()
-    if not apt_updated:
-        subprocess.run(["apt-get", *options, "update"], check=True)
-        apt_updated.append(True)
-    part = directory + ".part"
-    shutil.rmtree(part, ignore_errors=True)
-    os.makedirs(part)
-    got = None
-    for wanted in (f"{package}={version}", package):
-        got = subprocess.run(["apt-get", *options, "source", "--download-only", wanted], cwd=part, check=False)
-        if got.returncode == 0:
-            break
-    got.check_returncode()
-    subprocess.run(["dpkg-source", "-x", glob.glob(os.path.join(glob.escape(part), "*.dsc"))[0], os.path.join(part, "source")],
-                   cwd=part, check=True)
-    os.rename(os.path.join(part, "source"), directory)
-    shutil.rmtree(part)
+        if not apt_command:
+            apt_command[:] = debian.apt(os.path.join(CACHE, "apt"), "amd64", debian.sources)
+            subprocess.run([*apt_command, "update"], check=True)
+        if not os.path.isdir(directory):
+            debian.source(apt_command, package, version, directory)
     return directory
 
 
@@ -266,9 +209,7 @@ def package_config(root, made):
             with open(path, encoding="utf-8") as f:
                 written(os.path.join(root, os.path.basename(path)), f.read())
     for name, (library, needs) in DESCRIBED.items():
-        prefix = made[library]
-        written(os.path.join(root, name + ".pc"), f"Name: {name}\nDescription: {name}\nVersion: 0\n"
-                                                  f"Libs: -L{prefix}/lib -l{library} {needs}\nCflags: -I{prefix}/include\n")
+        recipes.describe(root, name, made[library], library, needs)
 
 
 def libraries(architecture):
@@ -276,7 +217,7 @@ def libraries(architecture):
     toolchain = Toolchain(architecture, LIBRARIES_FOR)
     made, keys = {}, {}
     for name, (package, commands) in LIBRARIES.items():
-        src, version = output("dpkg-query", "-W", "-f", "${source:Package} ${source:Version}", package).split()
+        src, version = debian.installed(package)
         keys[name] = digest(ZIG, toolchain.triple, commands, version)
         prefix = made[name] = os.path.join(CACHE, "libraries", f"{name}-{architecture}-{keys[name]}")
         if not os.path.exists(os.path.join(prefix, "complete")):

@@ -2,11 +2,10 @@
 """Builds the whole program for FreeBSD, as far as that can be proved without one: compiled with -Werror and linked for each
 target, and looked into. Nothing of it is run.
 
-    run.py [--build DIRECTORY]
+    freebsd.py [--build DIRECTORY]
 """
 
 import argparse
-import contextlib
 import functools
 import glob
 import json
@@ -17,9 +16,9 @@ import subprocess
 import sys
 
 import cross
+from checks import TOP, all_of, check, closing, configure, must, one, run, skip, tool
+from files import written
 
-TOP = cross.TOP
-NOT_HERE = 77
 # Of the base system: all else that we need is linked in here, where a FreeBSD has its packages' shared libraries.
 NEEDED = {
     "sky-island": {"libc.so.7", "libm.so.5", "libthr.so.3"},
@@ -31,26 +30,6 @@ MACHINES = {"amd64": "Advanced Micro Devices X86-64", "arm64": "AArch64"}
 ONLY_SINCE_15 = "int inotify_add_watch_at(int, int, const char *, unsigned);\nint main(void) { return inotify_add_watch_at(1, 1, \"\", 1); }\n"
 
 
-class Failure(Exception):
-    pass
-
-
-def check(condition, text):
-    if not condition:
-        raise Failure(text)
-
-
-def run(*command, **options):
-    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", check=False, **options)
-
-
-def must(*command, **options):
-    ran = run(*command, **options)
-    check(ran.returncode == 0, f"{' '.join(command)} ended with {ran.returncode}:\n{ran.stdout[-8000:]}")
-    return ran.stdout
-
-
 def readelf(*options):
     return must("readelf", "-W", *options)
 
@@ -59,9 +38,9 @@ class Target:
     def __init__(self, name, prefix, build):
         architecture, self.version = cross.TARGETS[name]
         self.name, self.build = name, os.path.join(build, name)
-        self.machine = MACHINES[name.rpartition("-")[2]]
+        self.elf = MACHINES[name.rpartition("-")[2]]
         self.toolchain = cross.Toolchain(architecture, self.version)
-        self.cross_file = self.toolchain.cross_file(prefix)
+        self.machine = self.toolchain.machine(prefix)
 
     def program(self, name):
         return os.path.join(self.build, name)
@@ -69,16 +48,7 @@ class Target:
     # ---- the tests, in order ----
 
     def configures(self):
-        """Anew where the libraries or the compiler are others."""
-        noted = os.path.join(self.build, "cross.ini")
-        with open(self.cross_file, encoding="utf-8") as f:
-            wanted = f.read()
-        with contextlib.suppress(FileNotFoundError), open(noted, encoding="utf-8") as f:
-            if f.read() == wanted:
-                return
-        shutil.rmtree(self.build, ignore_errors=True)
-        must("meson", "setup", self.build, TOP, "--cross-file", self.cross_file, "-Dtests=enabled", "-Dclients=true")
-        cross.written(noted, wanted)
+        configure(self.build, {self.build + ".ini": self.machine}, "-Dtests=enabled", "-Dclients=true")
 
     def compiles_and_links(self):
         """The programs, the C client, and the unit tests, which are not run."""
@@ -101,7 +71,7 @@ class Target:
         """The machine, the interpreter, and the note by which FreeBSD's kernel knows its own."""
         for name in NEEDED:
             header = readelf("-hl", self.program(name))
-            check(self.machine in header, f"{name}: not for {self.machine}:\n{header}")
+            check(self.elf in header, f"{name}: not for {self.elf}:\n{header}")
             check("/libexec/ld-elf.so.1" in header, f"{name}: not FreeBSD's interpreter:\n{header}")
             notes = readelf("-n", self.program(name))
             found = re.search(r"FreeBSD\s.*NT_VERSION.*description data: ([0-9a-f]{2}) ([0-9a-f]{2}) ([0-9a-f]{2})", notes)
@@ -132,7 +102,7 @@ class Target:
 
     def links_what_the_version_has(self):
         """The check of versions is one: what came with 15.0 links for that and not before."""
-        source = cross.written(os.path.join(self.build, "since15.c"), ONLY_SINCE_15)
+        source = written(os.path.join(self.build, "since15.c"), ONLY_SINCE_15)
         ran = run(self.toolchain.cc, source, "-o", os.path.join(self.build, "since15"))
         check((ran.returncode == 0) == (self.version == "15.0"), f"linked for {self.version}: {ran.returncode}\n{ran.stdout}")
 
@@ -157,42 +127,19 @@ def tidy(build):
     if not os.path.exists(clean):
         ran = run("clang-tidy", "-quiet", *sources, "--", *options, cwd=TOP)
         check(ran.returncode == 0, ran.stdout[-8000:])
-        cross.written(clean, "")
+        written(clean, "")
 
 
 def driver(build, architecture):
-    """What is compiled in jails and what compiles there: the tool becomes FreeBSD's program, the driver a package of it."""
-    made = os.path.join(build, "tool-" + architecture)
-    environment = {**os.environ, "GOOS": "freebsd", "GOARCH": architecture, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOENV": "off",
-                   "GOFLAGS": "-trimpath", "GOWORK": "off", "GOCACHE": os.path.join(build, "gocache"), "GOPATH": os.path.join(build, "go"),
-                   "GOTMPDIR": build}
-    where = {"cwd": os.path.join(TOP, "driver"), "env": environment}
-    must("go", "build", "-o", made, "./cmd/tool", **where)
-    must("go", "vet", "./cmd/tool", "./driver", **where)
-    header = readelf("-h", made)
+    header = readelf("-h", tool(build, "freebsd", architecture, "./cmd/tool", "./driver"))
     check(MACHINES[architecture] in header and "FreeBSD" in header, header)
-
-
-def one(name, test, tally):
-    try:
-        test()
-    except Failure as e:
-        print(f"not ok {name}: {e}", flush=True)
-        tally["failed"] += 1
-        return False
-    print(f"ok {name}", flush=True)
-    tally["passed"] += 1
-    return True
 
 
 def run_all(build, prefixes):
     tally = {"passed": 0, "failed": 0, "skipped": 0}
     os.environ["ZIG_LOCAL_CACHE_DIR"] = os.path.join(build, "zig")
     for name, (architecture, _) in cross.TARGETS.items():
-        target = Target(name, prefixes[architecture], build)
-        for number, test in enumerate(target.tests()):
-            if not one(f"{name} {test.__name__}", test, tally) and number < 2:
-                break
+        all_of(Target(name, prefixes[architecture], build).tests(), tally, name + " ")
     for architecture in MACHINES:
         one(f"driver {architecture}", functools.partial(driver, build, architecture), tally)
     one("tidy", functools.partial(tidy, build), tally)
@@ -200,22 +147,16 @@ def run_all(build, prefixes):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage="run.py [--build DIRECTORY]")
+    parser = argparse.ArgumentParser(usage="freebsd.py [--build DIRECTORY]")
     parser.add_argument("--build", default=os.path.join(TOP, "build", "freebsd"))
     build = os.path.abspath(parser.parse_args().build)
     if shutil.which("apt-get") is None:
-        print("skip  freebsd: the libraries are built from Debian's sources, and this host has no apt-get")
-        print("0 passed, 0 failed, 1 skipped")
-        return NOT_HERE
+        return skip("freebsd: the libraries are built from Debian's sources, and this host has no apt-get")
     try:
         prefixes = cross.all_libraries()
     except subprocess.CalledProcessError as e:  # of pip or apt-get; what does not build ends us
-        print("skip  freebsd: what it is built with could not be had:", " ".join(map(str, e.cmd[:6])))
-        print("0 passed, 0 failed, 1 skipped")
-        return NOT_HERE
-    tally = run_all(build, prefixes)
-    print(", ".join(f"{count} {name}" for name, count in tally.items()))
-    return 1 if tally["failed"] else 0
+        return skip("freebsd: what it is built with could not be had: " + " ".join(map(str, e.cmd[:6])))
+    return closing(run_all(build, prefixes))
 
 
 if __name__ == "__main__":
