@@ -48,6 +48,9 @@ struct server {
 	uint64_t started_ns;
 };
 
+/* Who reads an answer slowly has two seconds for it once nobody waits for one. */
+enum { LOOK_MS = 20, LINGER_LOOKS = 100 };
+
 static uint64_t ms_of(int64_t ns)
 {
 	return (uint64_t)ns / 1000000U;
@@ -56,11 +59,16 @@ static uint64_t ms_of(int64_t ns)
 static void drained_check(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
-	/* Twice none: what was answered last is on its way then. */
-	s->quiet = http_server_open_exchanges(s->http) + http_server_open_exchanges(s->local) == 0
-			   ? s->quiet + 1
-			   : 0;
-	if (s->quiet > 1)
+	if (http_server_open_exchanges(s->http) + http_server_open_exchanges(s->local) > 0) {
+		s->quiet = 0;
+		return;
+	}
+	if (s->quiet++ == 0) { /* idle connections go, others with the end of their answer */
+		http_server_drain(s->http);
+		http_server_drain(s->local);
+	}
+	if (http_server_connections(s->http) + http_server_connections(s->local) == 0 ||
+		s->quiet > LINGER_LOOKS)
 		uv_stop(&s->loop);
 }
 
@@ -76,7 +84,7 @@ static void on_terminate(uv_signal_t *handle, int number)
 	s->draining = true;
 	api_drain(s->api);
 	pool_drain(s->pool);
-	(void)uv_timer_start(&s->drained, drained_check, 0, 20);
+	(void)uv_timer_start(&s->drained, drained_check, 0, LOOK_MS);
 }
 
 /* The supervisor hands over the socket of a new jailer, or what SIGHUP read again; end of file: the

@@ -336,6 +336,25 @@ class Stopping(State):
         self.assertEqual((got[0].status, got[0].json.get("data")), (200, "slept"), got[0])
         self.nothing_left(own)
 
+    def test_an_answer_that_is_read_slowly_is_sent_whole(self):
+        own = self.sky(jails={"output": 32 << 20})
+        own.call("strings", 'Repeat("x", 3)')
+        body = json.dumps({"url": "strings", "call": 'Repeat("x", 16<<20)'}).encode()
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            client.connect(("127.0.0.1", own.port))
+            client.sendall(b"POST /api/v1/function HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            got = client.recv(1000)
+            self.assertIn(b" 200 OK", got)
+            own.process.terminate()
+            time.sleep(0.1)
+            self.assertIsNone(own.process.poll())
+            while more := client.recv(1 << 20):
+                got += more
+        self.assertGreaterEqual(got.count(b"x"), 16 << 20)
+        self.assertEqual(own.process.wait(5), 0)
+        self.nothing_left(own)
+
     def test_drain_waits_for_builds(self):
         own = self.sky()
         thread, got = self.begin(own, S, "Add(1, 2) * 7")
