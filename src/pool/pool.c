@@ -6,6 +6,7 @@
 #include "pool/frame.h"
 #include "pool/reuse.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 enum { ADDRESS_TRIES = 4 };
@@ -90,6 +91,8 @@ void pool_on_result(struct pool_run *run, struct pool_result *result)
 	admission_give(pool->admission, &run->ticket);
 	if (!call->left)
 		call->done(call->ctx, result);
+	if (admission_running(pool->admission) == 0)
+		(void)sched_yield(); /* to who reads it: what follows is clearing away */
 	/* Behind the answer: what the next call will need. A program that never gets ready is not
 	 * tried again unasked. */
 	if (!result->in_init && result->outcome != POOL_FAULT && result->calls_before == 0)

@@ -43,14 +43,26 @@ static void handle_closed(uv_handle_t *handle)
 	run_free_maybe(run);
 }
 
+/* What is never watched costs no handle: most calls' output is not. */
+static void watch(struct pool_run *run, uv_poll_t *poll, int fd)
+{
+	if (poll->data != NULL)
+		return;
+	(void)uv_poll_init(pool_loop(run->pool), poll, fd);
+	poll->data = run;
+	run->open_handles++;
+}
+
 static void end_close(int *fd, uv_poll_t *poll)
 {
 	if (*fd < 0)
 		return;
-	(void)uv_poll_stop(poll);
+	if (poll->data != NULL) {
+		(void)uv_poll_stop(poll);
+		uv_close((uv_handle_t *)poll, handle_closed);
+	}
 	(void)close(*fd);
 	*fd = -1;
-	uv_close((uv_handle_t *)poll, handle_closed);
 }
 
 static void run_close(struct pool_run *run)
@@ -301,6 +313,8 @@ static void goes_on(uv_timer_t *timer)
 	run->slow = true;
 	behind_take_back(run);
 	if (!run->polls_output) {
+		watch(run, &run->out_poll, run->out);
+		watch(run, &run->err_poll, run->err);
 		(void)uv_poll_start(&run->out_poll, UV_READABLE, run_readable);
 		(void)uv_poll_start(&run->err_poll, UV_READABLE, run_readable);
 		run->polls_output = true;
@@ -339,12 +353,12 @@ void run_goes_on(struct pool_run *run)
 void run_begin(struct pool_run *run)
 {
 	struct pool_call *call = run->call;
-	call->called_ns = clock_mono_ns();
+	call->called_ns = clock_mono_ns(); /* sending it may give a cpu to the program at once */
 	run->state = RUN_CALLED;
-	if (call->set != NULL) {
+	if (call->set != NULL)
 		reuse_begin(run, call);
+	if (call->frame_sent == 0)
 		frame_write(run);
-	}
 	patience_start(run, pool_limits_of(run->pool)->exec_ms);
 }
 
@@ -353,10 +367,10 @@ void run_give(struct pool_run *run, struct pool_call *call)
 	run->call = call;
 	call->run = run;
 	call->frame_sent = 0;
-	if (call->set == NULL) /* else it is said then whether the jail stays */
-		frame_write(run);
 	if (run->state == RUN_WAITING)
 		run_begin(run);
+	else if (call->set == NULL) /* else it is said then whether the jail stays */
+		frame_write(run);
 	if (run->rests) /* it has begun already where a cpu is free */
 		jailer_client_rest(pool_jailers(run->pool), &run->handle, false);
 	run->rests = false;
@@ -474,13 +488,6 @@ static int ends_open(struct ends *ends, struct fault *f)
 	return 0;
 }
 
-static void watch(struct pool_run *run, uv_poll_t *poll, int fd)
-{
-	(void)uv_poll_init(pool_loop(run->pool), poll, fd);
-	poll->data = run;
-	run->open_handles++;
-}
-
 static void run_show(const struct jailer_handle *handle, struct jailer_view *view)
 {
 	static const char *const states[] = {[RUN_STARTING] = "starting",
@@ -543,8 +550,6 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program,
 	run->reuse.memory = -1;
 	TAILQ_INIT(&run->behind);
 	watch(run, &run->control_poll, run->control);
-	watch(run, &run->out_poll, run->out);
-	watch(run, &run->err_poll, run->err);
 	(void)uv_timer_init(pool_loop(pool), &run->timer);
 	run->timer.data = run;
 	run->open_handles++;
