@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -33,7 +34,8 @@ class Machine:
         self.port = free_port()
         self.console = os.path.join(work, name + ".console")
         self.monitor = os.path.join(work, name + ".qmp")
-        for path in (self.console, self.monitor):
+        self.terminal = os.path.join(work, name + ".tty")
+        for path in (self.console, self.monitor, self.terminal):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         if size:
@@ -43,7 +45,8 @@ class Machine:
         attached, card = devices
         self.command = [
             "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off", "-M", "q35", "-m", "2048", "-smp", "2",
-            "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std", "-serial", "file:" + self.console,
+            "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std", "-serial", "chardev:tty",
+            "-chardev", "socket,id=tty,server=on,wait=off,path=%s,logfile=%s" % (self.terminal, self.console),
             "-qmp", "unix:%s,server=on,wait=off" % self.monitor,
             "-drive", "file=%s,format=%s,snapshot=on,cache=unsafe,%s" % (disk, form, attached),
             "-netdev", "user,id=net,restrict=off,hostfwd=tcp:127.0.0.1:%d-:%d" % (self.port, GUEST_PORT), "-device", card + ",netdev=net"]
@@ -104,6 +107,18 @@ class Machine:
             return self.send("GET", "/healthcheck", seconds=30)
         except (OSError, http.client.HTTPException):
             return None
+
+    def shell(self, command):
+        """What a command says to whoever presses Enter at the console; as root."""
+        begin = len(self.said())
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.terminal)
+            s.sendall(b"\r")
+            self.until(lambda: re.search("# $", self.said()[begin:]), 120, "a shell")
+            s.sendall(("echo be''gin-%d; %s; echo e''nd-%d; exit\r" % (begin, command, begin)).encode())  # typed it is another word
+            text = self.until(lambda: re.search("(?s)begin-%d\n(.*)end-%d\n" % (begin, begin), self.said()), 120, command)
+            self.until(lambda: re.search("Enter: a shell", self.said()[text.end():]), 120, "the console again")
+        return text.group(1).strip()
 
     def power_button(self):
         """The guest's own end; QEMU ends with it. Its exit status."""

@@ -32,6 +32,8 @@ MODULE = "example.com/appliance"
 SOURCE = {"a.go": 'package appliance\n\n// Twice says it two times.\nfunc Twice(s string) string { return s + s }\n'}
 TOKEN = "given-to-it-by-its-operator"
 NOT_HERE = 77
+# The root file system's bytes, the units that failed, and who it is.
+INSIDE = "df -B1 --output=size / | tail -n 1; echo failed:$(systemctl --failed --no-legend --plain); cat /etc/machine-id"
 BOOT = 600  # seconds; an emulated machine on a busy host
 
 
@@ -91,6 +93,11 @@ class Appliance:
             with machine.Machine("qcow2", os.path.join(self.out, "sky-island.qcow2"), "qcow2", machine.QEMU, None,
                                  {"sky-island.config": config}, self.work, size=make.SIZE + (4 << 30)) as guest:
                 self.is_called(guest, None, MODULE, 'Twice("ab")', "abab")
+                size, failed, machine_id = guest.shell(INSIDE).split("\n")
+                check(19 << 30 < int(size) < 20 << 30, "the root file system has %s bytes" % size)
+                check(failed == "failed:", failed)
+                check(re.fullmatch("[0-9a-f]{32}", machine_id), machine_id)
+                self.is_turned_off(guest)
             check(any(MODULE in path for path in web.asked), "nobody asked the proxy: %s" % web.asked)
 
     def ova_is_whole(self):
@@ -161,6 +168,7 @@ class Appliance:
         with machine.Machine("vmdk", self.vmdk, "vmdk", machine.VIRTUALBOX, None,
                              {"sky-island.config": configured(), "sky-island.function-token": TOKEN}, self.work) as guest:
             self.is_called(guest, TOKEN, "strings", 'ToUpper("ova")', "OVA")
+            self.is_turned_off(guest)
 
     def packer_validates(self):
         if shutil.which("packer") is None:
@@ -194,8 +202,11 @@ class Appliance:
         status, answer = guest.send("POST", "/api/v1/function", body, {"Authorization": "Bearer " + shown})
         check((status, answer.get("data")) == (200, expected), "%d %s" % (status, answer))
         print("note  %s: answered after %.0f s" % (url, guest.seconds()), flush=True)
+
+    @staticmethod
+    def is_turned_off(guest):
         check(guest.power_button() == 0 and "reboot: Power down" in guest.said(), "its end:\n" + guest.said()[-3000:])
-        print("note  %s: off after %.0f s" % (url, guest.seconds()), flush=True)
+        print("note  off after %.0f s" % guest.seconds(), flush=True)
 
 
 class Tally:
