@@ -32,7 +32,7 @@ class Machine:
 
     def __init__(self, name, disk, form, devices, firmware, given, work, size=None):
         self.port = free_port()
-        self.console = os.path.join(work, name + ".console")
+        self.console = os.path.join(os.path.dirname(work), name + ".console")  # kept, to look at
         self.monitor = os.path.join(work, name + ".qmp")
         self.terminal = os.path.join(work, name + ".tty")
         for path in (self.console, self.monitor, self.terminal):
@@ -90,7 +90,7 @@ class Machine:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.5)
 
-    def send(self, method, path, body=None, headers=None, seconds=600):
+    def send(self, method, path, body=None, headers=None, seconds=1800):
         """Status and JSON of an answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
