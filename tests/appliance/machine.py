@@ -114,10 +114,10 @@ class Machine:
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(self.terminal)
             s.sendall(b"\r")
-            self.until(lambda: re.search("# $", self.said()[begin:]), 120, "a shell")
+            self.until(lambda: re.search("# $", self.said()[begin:]), 300, "a shell")
             s.sendall(("echo be''gin-%d; %s; echo e''nd-%d; exit\r" % (begin, command, begin)).encode())  # typed it is another word
-            text = self.until(lambda: re.search("(?s)begin-%d\n(.*)end-%d\n" % (begin, begin), self.said()), 120, command)
-            self.until(lambda: re.search("Enter: a shell", self.said()[text.end():]), 120, "the console again")
+            text = self.until(lambda: re.search("(?s)begin-%d\n(.*)end-%d\n" % (begin, begin), self.said()), 300, command)
+            self.until(lambda: re.search("Enter: a shell", self.said()[text.end():]), 300, "the console again")
         return text.group(1).strip()
 
     def power_button(self):
