@@ -276,6 +276,12 @@ class Parts:
         return Suite("arm64", [sys.executable, os.path.join(TOP, "tests/elsewhere/arm64.py")], read_closing, 1500,
                      env={**os.environ, "PATH": tools + os.pathsep + os.environ["PATH"]})
 
+    def appliance(self):
+        """Machines that are emulated; Debian's part of them is kept below the user's cache directory."""
+        self.prepare()
+        return Suite("appliance", [sys.executable, os.path.join(TOP, "tests/appliance/run.py"), "--build", self.build, "--state", self.state],
+                     read_closing, 2400)
+
     def musl(self):
         """The first run makes its libraries, which takes minutes; they are kept there too."""
         self.prepare()
@@ -320,7 +326,7 @@ class Parts:
 
 
 def main():
-    known = [*USUAL, "user", "vm", "vm-quick", "fuzz", "soak", "freebsd", "arm64", "musl", *NOT_YET]
+    known = [*USUAL, "user", "vm", "vm-quick", "fuzz", "soak", "freebsd", "arm64", "musl", "appliance", *NOT_YET]
     parser = argparse.ArgumentParser(usage="run.py --build DIRECTORY [PART…]", epilog="parts: all " + " ".join(known))
     parser.add_argument("--build", required=True)
     parser.add_argument("parts", nargs="*", metavar="PART")
