@@ -2,12 +2,14 @@
 """run.py [--quick] [PATTERN…]: the system's suite in a virtual machine (guest.py), with cgroup v2 and systemd; an ordinary
 user's tests and those of this directory among it. --quick: those that have to do with what is different there."""
 
+import contextlib
 import glob
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
+import unittest
 
 import guest
 
@@ -20,7 +22,7 @@ SYSTEM = os.path.join(guest.TOP, "tests/system")
 
 
 def modules():
-    """A tree of files with the modules that test_real calls, as Go's own cache has them: the guest has no network."""
+    """A tree of files with the modules that test_real calls, as Go's own cache has them."""
     sys.path.insert(0, SYSTEM)
     import test_real  # noqa: PLC0415 # it is a test: nothing but its list is wanted
 
@@ -35,13 +37,36 @@ def modules():
     return os.path.join(cache, "cache/download")
 
 
+def schema():
+    """Grafana's package as test_metrics has it from pip: its directory, which has the name that it looks for."""
+    sys.path.insert(0, SYSTEM)
+    import test_metrics  # noqa: PLC0415 # as above
+
+    os.environ["TMPDIR"] = guest.BUILD
+    with contextlib.suppress(unittest.SkipTest):
+        return test_metrics.Dashboard("test_grafanas_schema").sdk()
+    return None
+
+
+def brought():
+    """What tests would fetch: the guest has no network."""
+    os.makedirs(guest.BUILD, exist_ok=True)
+    paths = {"modules": modules()}
+    package = schema()
+    if package:
+        paths[os.path.basename(package)] = package
+    return {name: path for name, path in paths.items() if os.path.isdir(path)}
+
+
 def command(patterns):
     words = ["python3", "tests/system/run.py", "--binary", "build/sky-island", "--state", "build/test/state", "--guest", "--jobs", "2",
              "--slowest", "20", *patterns]
     return "\n".join((
         "export TMPDIR=$PWD/build/test/tmp SKY_SLOW=%s GOPROXY=file:///run/guest/modules GOSUMDB=off" % SLOW,
         "export PATH=$(echo build/test/state/toolchain/*/bin | sed \"s|^|$PWD/|\"):$PATH HOME=/root",
-        "mkdir -p $TMPDIR; ip link set lo up",
+        "mkdir -p $TMPDIR; ln -s /run/guest/grafana-* $TMPDIR",
+        # An address beyond loopback, which leads nowhere.
+        "ip link set lo up; ip link add out type dummy; ip address add 10.0.2.15/24 dev out; ip link set out up; ip route add 192.0.2.0/24 dev out",
         shlex.join(words)))
 
 
@@ -49,8 +74,8 @@ def main():
     given = sys.argv[1:]
     patterns = [word for word in given if word != "--quick"] or (QUICK if "--quick" in given else ())
     try:
-        tree = None if "--quick" in given else modules()
-        return guest.run(command(patterns), 9000, {"modules": tree} if tree and os.path.isdir(tree) else {})
+        found = {} if "--quick" in given else brought()
+        return guest.run(command(patterns), 9000, found)
     except guest.NotHere as why:
         print("skip  all: %s\n0 passed, 0 failed, 0 skipped" % why)
         return guest.NOT_HERE
