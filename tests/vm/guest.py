@@ -21,7 +21,7 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.join(TOP, "build", "vm")
-RECIPE = ("image", "first", "guest.service")
+RECIPE = ("image", "zfs", "first", "guest.service")
 # Beside what building and testing take: what tests look at with, and would be skipped without.
 PACKAGES = ("gcc", "openssh-server", "strace")
 PORT = "/dev/virtio-ports/out"
