@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""guest.py COMMAND: runs a shell command in a virtual machine, a Debian 12 with systemd and cgroup v2, as its root.
+"""guest.py COMMAND: runs a shell command in a virtual machine, a Debian 12 with systemd, cgroup v2 and OpenZFS, as its root.
 
 The machine is QEMU's own emulation, so it needs nothing of the host and is slow: starting a program takes ten times as long
 as outside. It has no network. This checkout, with what was built, lies there where it lies here, as a copy that

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run.py [--quick] [PATTERN…]: the system's suite in a virtual machine (guest.py), with cgroup v2 and systemd; an ordinary
+"""run.py [--quick] [PATTERN…]: the system's suite in a virtual machine (guest.py), with cgroup v2, systemd and ZFS; an ordinary
 user's tests and those of this directory among it. --quick: those that have to do with what is different there."""
 
 import contextlib
@@ -15,8 +15,9 @@ import guest
 
 SLOW = os.environ.get("SKY_SLOW", "6")  # times; starting programs takes longer still, computing less
 # Control groups and what they limit, what is left in them, who may make them, the service, and ZFS.
-QUICK = ("test_systemd.", "test_storage.OnZfs.", "test_zfs.limits.", "test_limits.", "test_rest.", "test_shared.", "test_attacks.Ends.test_memory", "test_attacks.Ends.test_ends_do_not_stick",
-         "test_attacks.ZLast", "test_state.Supervisor.test_killed_and_started", "test_state.Supervisor.test_killed_during_a_call",
+QUICK = ("test_systemd.", "test_storage.OnZfs.", "test_zfs.limits.", "test_limits.", "test_rest.", "test_shared.",
+         "test_attacks.Ends.test_memory", "test_attacks.Ends.test_ends_do_not_stick", "test_attacks.ZLast",
+         "test_state.Supervisor.test_killed_and_started", "test_state.Supervisor.test_killed_during_a_call",
          "test_state.Jailers.test_all_killed")
 SYSTEM = os.path.join(guest.TOP, "tests/system")
 
