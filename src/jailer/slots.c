@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -171,9 +172,18 @@ void slot_remove(struct slots *s, struct slot *slot)
 	job_add(s, slot, HELPER_DESTROY, NULL);
 }
 
+/* Linux before 6.2 forgets it where control groups of cpus are switched on or off around us, which
+ * systemd does when a unit comes that may have its own. */
+static void pin_again(const struct jailer_setup *setup)
+{
+	if (setup->cpu >= 0)
+		(void)os_pin((unsigned)setup->cpu);
+}
+
 int slot_prepare(struct slots *s, struct slot *slot, struct fault *f)
 {
 	const unsigned number = slot_number(s, slot);
+	pin_again(s->setup);
 	if (slot->kind == JAIL_EXEC) /* of an earlier jail nothing is left */
 		journal_made(s->setup->journal, number);
 	pid_t pid = jail_runner->prepare(s->setup->plan, number, slot->kind, &slot->parts,

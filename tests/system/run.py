@@ -103,7 +103,7 @@ def prepare(state):
     done = subprocess.run([sky.binary, "-c", config, "-i"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit("the state could not be prepared:\n" + done.stderr)
-    if time.monotonic() - begun > 10:
+    if time.monotonic() - begun > 10 * sky.SLOW:
         print("note  %s was not prepared for this program: that took %.0f s" % (state, time.monotonic() - begun))
 
 

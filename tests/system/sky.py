@@ -27,6 +27,7 @@ build = None  # the directory where it was built
 template = None  # a prepared state directory, which tests only copy
 work = None  # where all that tests make lies
 user = None  # users.User: who runs the program; None: root, as the tests
+usual = {}  # configuration that each has where its test says nothing else
 everyone = []  # each Sky that was started
 
 
@@ -186,7 +187,7 @@ class Sky:
         self.config = {"state_dir": self.state, "http_port": 0}
         if modules is not None:
             self.config["modules"] = {"goproxy": modules, "gosumdb": "off"}
-        self.config.update(config)
+        self.config.update({**usual, **config})
         self.config_path = self.state + ".json"
         self.log_path = self.state + ".log"
         self.user = user
@@ -317,7 +318,10 @@ class Sky:
         return found
 
     def mounts(self):
-        return [line for line in _read("/proc/self/mountinfo").splitlines() if self.state + "/" in line or self.instance in line]
+        """Its own and its jails'. Datasets stay mounted: bases always, and slots' clones where it was killed."""
+        found = [line for line in _read("/proc/self/mountinfo").splitlines() if self.state + "/" in line or self.instance in line]
+        stopped = self.process is not None and self.process.returncode == 0
+        return [line for line in found if " - zfs " not in line or (stopped and "/slots/" in line)]
 
     def processes(self):
         """All that belong to it: in its control groups, or with its state directory in their command or environment."""

@@ -51,6 +51,8 @@ class Real:
         self.path = os.environ["PATH"] + ":/sbin:/usr/sbin"
         if not shutil.which("zpool", path=self.path):
             raise sky.Skip("no ZFS here (zfsutils-linux, or zfs-fuse): clones were tried with a zfs of directories only")
+        if not os.path.exists("/sys/module/zfs"):
+            self.run("modprobe", "--quiet", "zfs")  # zpool would too, but not wait for long
         if self.run("zpool", "list").returncode != 0:
             self.start_daemon()
         self.pool = "skytest%d" % os.getpid()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""guest.py COMMAND: runs a shell command in a virtual machine, a Debian 12 with systemd and cgroup v2, as its root.
+"""guest.py COMMAND: runs a shell command in a virtual machine, a Debian 12 with systemd, cgroup v2 and OpenZFS, as its root.
 
 The machine is QEMU's own emulation, so it needs nothing of the host and is slow: starting a program takes ten times as long
 as outside. It has no network. This checkout, with what was built, lies there where it lies here, as a copy that
@@ -21,7 +21,7 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.join(TOP, "build", "vm")
-RECIPE = ("image", "first", "guest.service")
+RECIPE = ("image", "zfs", "first", "guest.service")
 # Beside what building and testing take: what tests look at with, and would be skipped without.
 PACKAGES = ("gcc", "openssh-server", "strace")
 PORT = "/dev/virtio-ports/out"

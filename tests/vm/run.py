@@ -1,26 +1,29 @@
 #!/usr/bin/env python3
-"""run.py [--quick] [PATTERN…]: the system's suite in a virtual machine (guest.py), with cgroup v2 and systemd; an ordinary
+"""run.py [--quick] [PATTERN…]: the system's suite in a virtual machine (guest.py), with cgroup v2, systemd and ZFS; an ordinary
 user's tests and those of this directory among it. --quick: those that have to do with what is different there."""
 
+import contextlib
 import glob
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
+import unittest
 
 import guest
 
 SLOW = os.environ.get("SKY_SLOW", "6")  # times; starting programs takes longer still, computing less
-# Control groups and what they limit, what is left in them, who may make them, and the service.
-QUICK = ("test_systemd.", "test_limits.", "test_rest.", "test_shared.", "test_attacks.Ends.test_memory", "test_attacks.Ends.test_ends_do_not_stick",
-         "test_attacks.ZLast", "test_state.Supervisor.test_killed_and_started", "test_state.Supervisor.test_killed_during_a_call",
+# Control groups and what they limit, what is left in them, who may make them, the service, and ZFS.
+QUICK = ("test_systemd.", "test_storage.OnZfs.", "test_zfs.limits.", "test_limits.", "test_rest.", "test_shared.",
+         "test_attacks.Ends.test_memory", "test_attacks.Ends.test_ends_do_not_stick", "test_attacks.ZLast",
+         "test_state.Supervisor.test_killed_and_started", "test_state.Supervisor.test_killed_during_a_call",
          "test_state.Jailers.test_all_killed")
 SYSTEM = os.path.join(guest.TOP, "tests/system")
 
 
 def modules():
-    """A tree of files with the modules that test_real calls, as Go's own cache has them: the guest has no network."""
+    """A tree of files with the modules that test_real calls, as Go's own cache has them."""
     sys.path.insert(0, SYSTEM)
     import test_real  # noqa: PLC0415 # it is a test: nothing but its list is wanted
 
@@ -35,13 +38,36 @@ def modules():
     return os.path.join(cache, "cache/download")
 
 
+def schema():
+    """Grafana's package as test_metrics has it from pip: its directory, which has the name that it looks for."""
+    sys.path.insert(0, SYSTEM)
+    import test_metrics  # noqa: PLC0415 # as above
+
+    os.environ["TMPDIR"] = guest.BUILD
+    with contextlib.suppress(unittest.SkipTest):
+        return test_metrics.Dashboard("test_grafanas_schema").sdk()
+    return None
+
+
+def brought():
+    """What tests would fetch: the guest has no network."""
+    os.makedirs(guest.BUILD, exist_ok=True)
+    paths = {"modules": modules()}
+    package = schema()
+    if package:
+        paths[os.path.basename(package)] = package
+    return {name: path for name, path in paths.items() if os.path.isdir(path)}
+
+
 def command(patterns):
     words = ["python3", "tests/system/run.py", "--binary", "build/sky-island", "--state", "build/test/state", "--guest", "--jobs", "2",
              "--slowest", "20", *patterns]
     return "\n".join((
         "export TMPDIR=$PWD/build/test/tmp SKY_SLOW=%s GOPROXY=file:///run/guest/modules GOSUMDB=off" % SLOW,
         "export PATH=$(echo build/test/state/toolchain/*/bin | sed \"s|^|$PWD/|\"):$PATH HOME=/root",
-        "mkdir -p $TMPDIR; ip link set lo up",
+        "mkdir -p $TMPDIR; ln -s /run/guest/grafana-* $TMPDIR",
+        # An address beyond loopback, which leads nowhere.
+        "ip link set lo up; ip link add out type dummy; ip address add 10.0.2.15/24 dev out; ip link set out up; ip route add 192.0.2.0/24 dev out",
         shlex.join(words)))
 
 
@@ -49,8 +75,8 @@ def main():
     given = sys.argv[1:]
     patterns = [word for word in given if word != "--quick"] or (QUICK if "--quick" in given else ())
     try:
-        tree = None if "--quick" in given else modules()
-        return guest.run(command(patterns), 9000, {"modules": tree} if tree and os.path.isdir(tree) else {})
+        found = {} if "--quick" in given else brought()
+        return guest.run(command(patterns), 9000, found)
     except guest.NotHere as why:
         print("skip  all: %s\n0 passed, 0 failed, 0 skipped" % why)
         return guest.NOT_HERE

@@ -1,5 +1,6 @@
 """The service as it is installed, on a machine that is its own: systemd starts it, and has nothing left of it at the end."""
 
+import contextlib
 import glob
 import json
 import os
@@ -221,6 +222,35 @@ class Delegated(unittest.TestCase):
         self.assertNotIn("no control groups", own.log())
         self.assertEqual(own.stop(), 0, own.log())
         self.assertEqual(os.listdir(self.GROUP) and own.cgroups(), [])
+
+
+class Pinned(unittest.TestCase):
+    """Kernels before 6.2 forget which cpu a process was pinned to, once control groups of cpus are switched on or off around
+    it: systemd does that when a unit comes that may have its own."""
+
+    CONTROL = "/sys/fs/cgroup/cgroup.subtree_control"
+
+    def test_jailers_stay_on_their_cpus(self):
+        if sky.SLOW == 1:
+            self.skipTest("only in a machine made for it (./dev test vm)")
+        own = sky.Sky("pinned", modules="off").start()
+        self.addCleanup(own.close)
+
+        def pinned():
+            return sorted(min(found) if len(found) == 1 else -1 for found in map(os.sched_getaffinity, own.parts[1]))
+
+        def called():
+            self.assertEqual(own.call("strings", 'ToUpper("a")').json["data"], "A")
+            return pinned() == [0, 1]
+
+        self.assertTrue(called())
+        on = "-" if "cpuset" in sky._read(self.CONTROL).split() else "+"
+        for sign in (on, "+-"["-+".index(on)]):
+            with contextlib.suppress(OSError):  # a unit has it already
+                with open(self.CONTROL, "w", encoding="utf-8") as file:
+                    file.write(sign + "cpuset")
+            print("note  %scpuset: %s" % (sign, pinned()))
+            sky.until(called, what="the return to their cpus")
 
 
 if __name__ == "__main__":
