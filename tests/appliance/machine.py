@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import subprocess
+import threading
 import time
 
 GUEST_PORT = 3280
@@ -20,6 +21,13 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def drain(connection):
+    """Reads what the log has too: a line that nobody reads from comes to a stand after some hundred bytes."""
+    with contextlib.suppress(OSError):
+        while connection.recv(65536):
+            pass
 
 
 class Ended(Exception):
@@ -113,11 +121,13 @@ class Machine:
         begin = len(self.said())
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(self.terminal)
+            threading.Thread(target=drain, args=(s,), daemon=True).start()
             s.sendall(b"\r")
             self.until(lambda: re.search("# $", self.said()[begin:]), 300, "a shell")
             s.sendall(("echo be''gin-%d; %s; echo e''nd-%d; exit\r" % (begin, command, begin)).encode())  # typed it is another word
             text = self.until(lambda: re.search("(?s)begin-%d\n(.*)end-%d\n" % (begin, begin), self.said()), 300, command)
             self.until(lambda: re.search("Enter: a shell", self.said()[text.end():]), 300, "the console again")
+            s.shutdown(socket.SHUT_RDWR)
         return text.group(1).strip()
 
     def power_button(self):
