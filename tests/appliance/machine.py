@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import subprocess
+import threading
 import time
 
 GUEST_PORT = 3280
@@ -20,6 +21,23 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+class Line:
+    """What comes on a connection, read all the time: one that nobody reads from comes to a stand after some hundred bytes. (The log
+    has some of them twice then.)"""
+
+    def __init__(self, connection):
+        self.connection, self.heard = connection, bytearray()
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        with contextlib.suppress(OSError):
+            while data := self.connection.recv(65536):
+                self.heard += data
+
+    def find(self, pattern, begin=0):
+        return re.search(pattern, bytes(self.heard).decode(errors="replace").replace("\r", "")[begin:])
 
 
 class Ended(Exception):
@@ -110,14 +128,15 @@ class Machine:
 
     def shell(self, command):
         """What a command says to whoever presses Enter at the console; as root."""
-        begin = len(self.said())
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(self.terminal)
+            line = Line(s)
             s.sendall(b"\r")
-            self.until(lambda: re.search("# $", self.said()[begin:]), 300, "a shell")
-            s.sendall(("echo be''gin-%d; %s; echo e''nd-%d; exit\r" % (begin, command, begin)).encode())  # typed it is another word
-            text = self.until(lambda: re.search("(?s)begin-%d\n(.*)end-%d\n" % (begin, begin), self.said()), 300, command)
-            self.until(lambda: re.search("Enter: a shell", self.said()[text.end():]), 300, "the console again")
+            self.until(lambda: line.find("# $"), 300, "a shell")
+            s.sendall(("echo be''gin; %s; echo e''nd; exit\r" % command).encode())  # typed it is another word
+            text = self.until(lambda: line.find("(?s)begin\n(.*)\nend\n"), 300, command)
+            self.until(lambda: line.find("Enter: a shell", text.end()), 300, "the console again")
+            s.shutdown(socket.SHUT_RDWR)
         return text.group(1).strip()
 
     def power_button(self):

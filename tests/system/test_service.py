@@ -12,6 +12,7 @@ import sys
 import tempfile
 import unittest
 
+import proxy
 import sky
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -155,6 +156,25 @@ class ByRoot(unittest.TestCase):
         made = {path: os.lstat(os.path.join(top, "build", path)).st_uid for path in ("meson", "meson/.ninja_log", "ninja.log", "sky-island")}
         self.assertEqual(set(made.values()), {65534}, made)
         self.assertEqual(os.stat(os.path.join(top, "build", "state")).st_uid, 0)
+
+
+@unittest.skipIf(os.uname().sysname != "Linux", "Linux's system calls")
+class Filtered(unittest.TestCase):
+    """What the unit has systemd refuse is not missed."""
+
+    OPENAT2 = 437  # on every architecture
+
+    def test_a_module_is_built_without_openat2(self):
+        """RestrictSUIDSGID refuses it."""
+        tree = proxy.Tree(os.path.join(sky.work, "filtered-modules")).add("example.com/filtered", {
+            "a.go": "package filtered\n\nfunc F() string { return \"filtered\" }\n"})
+        own = sky.Sky("filtered", modules=tree.url)
+        self.addCleanup(own.close)
+        usual = own.command
+        own.command = lambda *words: [sys.executable, os.path.join(TOP, "tests/system/refusing.py"), str(self.OPENAT2), *usual(*words)]
+        own.start()
+        answer = own.call("example.com/filtered", "F()")
+        self.assertEqual((answer.status, answer.json.get("data")), (200, "filtered"), answer)
 
 
 class Told(unittest.TestCase):
