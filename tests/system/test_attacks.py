@@ -211,6 +211,11 @@ class Privileges(Attack):
             self.assertRegex(limits, r"Max processes +64 +64 ")
             return
         groups = sky._read("/proc/%d/cgroup" % pid)
+        if ":memory:" not in groups:  # version 2
+            group = sky.CGROUPS + re.search(r"(?m)^0::(/.*%s/slot\d+)$" % server.group, groups).group(1)
+            limits = [sky._read(os.path.join(group, name)).strip() for name in ("memory.max", "pids.max")]
+            self.assertEqual(limits, [str(128 << 20), "64"])
+            return
         for tree in ("memory", "pids", "cpu"):
             self.assertRegex(groups, r":%s:.*/%s/slot" % (tree, server.group))
 

@@ -98,7 +98,7 @@ class Own(unittest.TestCase):
         for name, pids in stocked(server).items():
             for pid in pids:
                 groups = sky._read("/proc/%d/cgroup" % pid)
-                for tree in ("memory", "pids", "cpu"):
+                for tree in ("memory", "pids", "cpu") if ":memory:" in groups else ("",):  # version 2 has one
                     self.assertRegex(groups, r":%s:.*/%s/%s\n" % (tree, server.group, name))
 
     def test_mounts(self):

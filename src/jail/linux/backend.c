@@ -146,9 +146,6 @@ static int slot_tried(const struct jail_plan *plan, struct tried *t, struct faul
 static int linux_probe(const struct jail_plan *plan, struct buf *report, struct fault *f)
 {
 	char why[600];
-	cgroup_find(&linux_cgroups, plan->instance);
-	const bool others =
-		linux_cgroups.version != 0 && access(linux_cgroups.parent[0], F_OK) == 0;
 	cgroup_prepare(&linux_cgroups, plan->instance, why, sizeof(why));
 	if (linux_cgroups.version != 0)
 		say(report, "ok", "cgroups", why);
@@ -169,7 +166,9 @@ static int linux_probe(const struct jail_plan *plan, struct buf *report, struct 
 		tried.landlock ? "a second wall behind the mounts"
 			       : "not in this kernel: jails do without");
 	say(report, "ok", "namespaces", "user, mount, net, pid, ipc, uts, cgroup");
-	if (!others && linux_cgroups.version != 0)
+	/* A server that runs has its jails in them, and their limits; on version 2 not where we
+	 * looked first. */
+	if (!linux_cgroups.found && linux_cgroups.version != 0)
 		cgroup_finish(&linux_cgroups);
 	if (plan->net != NULL && plan->net->pools->count > 0) {
 		net_host_report(plan->net, report);

@@ -140,7 +140,8 @@ static int v2_make(struct cgroups *groups)
 	char path[600];
 	char above[512];
 	v2_above(groups, above);
-	if (mkdir(groups->parent[0], 0755) < 0 && errno != EEXIST)
+	groups->found = mkdir(groups->parent[0], 0755) < 0;
+	if (groups->found && errno != EEXIST)
 		return -1;
 	if (mkdir(groups->home, 0755) < 0 && errno != EEXIST)
 		return -1;
@@ -206,8 +207,9 @@ void cgroup_prepare(struct cgroups *groups, const char *instance, char *why, siz
 		return;
 	}
 	for (unsigned i = 0; i < groups->trees; i++) {
-		if ((mkdir(groups->parent[i], 0755) < 0 && errno != EEXIST) ||
-			access(groups->parent[i], W_OK) < 0) {
+		const bool there = mkdir(groups->parent[i], 0755) < 0;
+		groups->found |= there && errno == EEXIST;
+		if ((there && errno != EEXIST) || access(groups->parent[i], W_OK) < 0) {
 			(void)snprintf(why, why_size, "%s cannot be made: %s", groups->parent[i],
 				strerror(errno));
 			groups->version = 0;

@@ -19,6 +19,7 @@ struct cgroups {
 	char parent[CGROUP_TREES][512];
 	char home[512]; /* v2: where the supervisor itself was moved to */
 	bool handed;    /* v2: the group above hands controllers down because we said so */
+	bool found;     /* ours were there already: a running server's, perhaps */
 };
 
 /* Finds the host's version and makes our parent groups, named for the instance. Never fails:
