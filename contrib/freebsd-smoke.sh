@@ -4,6 +4,8 @@
 # root, on 14.0 or later, in a checkout; it reaches the Go module proxy. Each step says what it does and what came of it, all are
 # taken whatever came of those before, and the last line counts. Nothing stays but packages and build/.
 #
+#   BSDINSTALL_DISTSITE  required: the directory of this host's release on a mirror of FreeBSD, the one with MANIFEST in it, by
+#                     https:// or file:///; the jails' base comes from there
 #   SKY_SMOKE_STATE   the state directory, made and removed again (/var/tmp/sky-island-smoke)
 #   SKY_SMOKE_IP4     network.ip4 as JSON, to try a jail with an address too:
 #                     '{"interface": "em0", "start_addr": "10.0.0.2", "range": 20, "mask": "255.255.255.0", "gateway": "10.0.0.1"}'
@@ -74,6 +76,18 @@ left() {
 	pgrep -lx sky-island
 	pgrep -lx jailer
 	true
+}
+
+# Without it `-i` would stop, behind minutes of building.
+base_named() {
+	case ${BSDINSTALL_DISTSITE:-} in
+	https://* | file:///*) say "    $BSDINSTALL_DISTSITE" ;;
+	*)
+		say "    BSDINSTALL_DISTSITE is '${BSDINSTALL_DISTSITE:-}': set it to the directory of $(uname -r | sed 's/-p[0-9]*$//') on a mirror" \
+			"    of FreeBSD, the one with MANIFEST in it, by https:// or file:///"
+		return 1
+		;;
+	esac
 }
 
 nothing_there_yet() {
@@ -191,6 +205,7 @@ destroyed() {
 # ---- all of them ----
 
 step "this host: FreeBSD 14 or later, root" host_fits || finish
+step "where the jails' base comes from" base_named || finish
 step "nothing of an earlier run" nothing_there_yet || finish
 step "packages" tools/packages build test || finish
 step "the program, with -Werror" ./dev build || finish

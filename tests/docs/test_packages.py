@@ -42,4 +42,8 @@ for release in ("ID=debian\nVERSION_CODENAME=trixie\n", "ID=ubuntu\nID_LIKE=debi
 check("jansson-devel" in names("--names", "build", release='ID="rocky"\nID_LIKE="rhel centos fedora"\n')[1], "Rocky has Fedora's names")
 status, said, told = names("build", release='ID=plan9\nPRETTY_NAME="Plan 9"\n')
 check(status == 0 or (status == 1 and "not known for this system, Plan 9" in told and "libuv1-dev" in told), "an unknown system is told what is missing")
+status, _, told = names("--names", "nonsense")
+check(status == 1 and "there is no set nonsense; there are: build test" in told, "a set that is not there is refused")
+status, _, told = names("--names", "--for", "arch", "build")
+check(status == 1 and "no names are known for arch; there are: debian" in told, "so is a system")
 sys.exit(1 if failed else 0)
