@@ -35,7 +35,7 @@ TOKEN = "given-to-it-by-its-operator"
 NOT_HERE = 77
 # The root file system's bytes, the units that failed, who it is, and where others on its network find something: DHCP's client aside.
 INSIDE = ("df -B1 --output=size / | tail -n 1; echo failed:$(systemctl --failed --no-legend --plain); cat /etc/machine-id;"
-          " echo listens:$(ss -Hlntu | awk '$5 !~ /^(127[.]|.::1.)/ && $5 !~ /:(68|546)$/ { print $1, $5 }')")
+          " echo listens:$(ss -Hlntu | awk '{ print $1, $5 }' | grep -Ev ' 127[.]| .::1.:|:(68|546)$')")
 BOOT = 600  # seconds; an emulated machine on a busy host
 
 
