@@ -97,11 +97,13 @@ static bool is_grown(const struct pool_call *call, struct run_reuse *r, uint64_t
 	return r->resident == 0 || r->resident > r->resident_first + r->terms.memory;
 }
 
+/* Who answers a call that is not sent whole yet (run->polls_room) has not read it: the rest of it
+ * would be its next call's beginning. */
 bool reuse_stays(struct pool_run *run)
 {
 	struct run_reuse *r = &run->reuse;
 	const uint64_t now = clock_mono_ns();
-	r->staying = r->staying && !run->ended && run->forced == POOL_VALUE &&
+	r->staying = r->staying && !run->ended && run->forced == POOL_VALUE && !run->polls_room &&
 		     run->program != NULL && !run->pool->ending &&
 		     r->generation == run->pool->generation && !is_aged(run, now) &&
 		     !is_grown(run->call, r, now - run->call->called_ns);

@@ -278,13 +278,24 @@ static void frame_write(struct pool_run *run)
 	run->polls_room = more;
 }
 
+/* Nobody is told of room that nothing is to be written to: that would be without end. */
+static void room_found(struct pool_run *run)
+{
+	if (run->call != NULL) {
+		frame_write(run);
+		return;
+	}
+	(void)uv_poll_start(&run->control_poll, UV_READABLE, run_readable);
+	run->polls_room = false;
+}
+
 static void run_readable(uv_poll_t *poll, int status, int events)
 {
 	struct pool_run *run = poll->data;
 	(void)status;
 	if (poll == &run->control_poll) {
-		if ((events & UV_WRITABLE) != 0 && run->call != NULL)
-			frame_write(run);
+		if ((events & UV_WRITABLE) != 0)
+			room_found(run);
 		if (!frames_read(run, false) && run->control >= 0)
 			(void)uv_poll_stop(
 				&run->control_poll); /* it ended, or nonsense was written: only its

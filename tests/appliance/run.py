@@ -33,8 +33,9 @@ MODULE = "example.com/appliance"
 SOURCE = {"a.go": 'package appliance\n\n// Twice says it two times.\nfunc Twice(s string) string { return s + s }\n'}
 TOKEN = "given-to-it-by-its-operator"
 NOT_HERE = 77
-# The root file system's bytes, the units that failed, and who it is.
-INSIDE = "df -B1 --output=size / | tail -n 1; echo failed:$(systemctl --failed --no-legend --plain); cat /etc/machine-id"
+# The root file system's bytes, the units that failed, who it is, and where others on its network find something: DHCP's client aside.
+INSIDE = ("df -B1 --output=size / | tail -n 1; echo failed:$(systemctl --failed --no-legend --plain); cat /etc/machine-id;"
+          " echo listens:$(ss -Hlntu | awk '{ print $1, $5 }' | grep -Ev ' 127[.]| .::1.:|:(68|546)$')")
 BOOT = 600  # seconds; an emulated machine on a busy host
 
 
@@ -94,10 +95,11 @@ class Appliance:
             with machine.Machine("qcow2", os.path.join(self.out, "sky-island.qcow2"), "qcow2", machine.QEMU, None,
                                  {"sky-island.config": config}, self.work, size=make.SIZE + (4 << 30)) as guest:
                 self.is_called(guest, None, MODULE, 'Twice("ab")', "abab")
-                size, failed, machine_id = guest.shell(INSIDE).split("\n")
+                size, failed, machine_id, listens = guest.shell(INSIDE).split("\n")
                 check(19 << 30 < int(size) < 20 << 30, "the root file system has %s bytes" % size)
                 check(failed == "failed:", failed)
                 check(re.fullmatch("[0-9a-f]{32}", machine_id), machine_id)
+                check(listens == "listens:tcp 0.0.0.0:%d" % machine.GUEST_PORT, listens)
                 self.is_turned_off(guest)
             check(any(MODULE in path for path in web.asked), "nobody asked the proxy: %s" % web.asked)
 

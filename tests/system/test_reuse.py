@@ -211,6 +211,15 @@ class Ends(Reuse):
             sky.until(lambda before=before: before - {jail["jid"] for jail in self.jails("waiting")}, what="its end")
             self.says("Count()", "1", "fresh")
 
+    def test_an_answer_to_what_was_not_read(self):
+        """Else the rest of the call is the next one's beginning, and the server turns round and round for the room that comes free."""
+        for text in ("", "x" * 900000):
+            before = {jail["jid"] for jail in self.jails("waiting")}
+            answer = self.at.post({"url": R, "function": "Hasty", "args": [text]}, A)
+            self.assertEqual(answer.status, 200)
+        self.assertRegex(answer.headers["x-sky-island-jail"], "reused")
+        sky.until(lambda: before - {jail["jid"] for jail in self.jails("waiting")}, what="its end")
+
     def test_an_administrator(self):
         killed = []
         thread = threading.Thread(target=lambda: killed.append(self.call("Sleep(5000)")))

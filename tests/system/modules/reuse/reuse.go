@@ -80,6 +80,19 @@ func Later(what, text string) int {
 	return count
 }
 
+// Hasty answers its call, and the next as soon as something of that has come, which it reads only then.
+func Hasty(text string) int {
+	answer := []byte("\x01\x00\x00\x00Q")
+	_, _ = syscall.Write(3, answer)
+	_, _ = syscall.Select(4, &syscall.FdSet{Bits: [16]int64{1 << 3}}, nil, nil, nil)
+	_, _ = syscall.Write(3, answer)
+	for unread := make([]byte, 65536); ; {
+		if n, err := syscall.Read(3, unread); n == 0 || err == syscall.EAGAIN {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
 // Left is the time until the context's deadline, in milliseconds.
 func Left(ctx context.Context) int {
 	end, _ := ctx.Deadline()
