@@ -21,7 +21,6 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(TOP, "build", "test")
 GO = os.path.join(TOP, "build", "go")
 USUAL = ["unit", "driver", "http", "system"]
-NOT_YET = ["browser"]
 NOT_HERE = 77  # the status of a suite that cannot be run on this machine
 
 
@@ -297,11 +296,6 @@ class Parts:
         return Suite("freebsd", [sys.executable, os.path.join(TOP, "tests/elsewhere/freebsd.py")], read_closing, 1800,
                      env={**os.environ, "PATH": tools + os.pathsep + os.environ["PATH"]})
 
-    def missing(self, name):
-        """A part by name that is not there is a failure; among the usual ones it is not."""
-        print(f"{name}: this version has no such tests yet")
-        return Tally(0, 1 if name in self.names else 0)
-
     def run(self):
         """One after another, but the driver's, which mostly compile, beside all others."""
         names = self.names or USUAL
@@ -310,9 +304,7 @@ class Parts:
         try:
             running += [getattr(self, name.replace("-", "_"))() for name in beside]
             for name in names:
-                if name in NOT_YET:
-                    tally.add(self.missing(name))
-                elif name != "driver":
+                if name != "driver":
                     running.insert(0, getattr(self, name.replace("-", "_"))())
                     tally.add(running[0].finish())
                     del running[0]
@@ -326,7 +318,7 @@ class Parts:
 
 
 def main():
-    known = [*USUAL, "user", "vm", "vm-quick", "fuzz", "soak", "freebsd", "arm64", "musl", "appliance", *NOT_YET]
+    known = [*USUAL, "user", "vm", "vm-quick", "fuzz", "soak", "freebsd", "arm64", "musl", "appliance"]
     parser = argparse.ArgumentParser(usage="run.py --build DIRECTORY [PART…]", epilog="parts: all " + " ".join(known))
     parser.add_argument("--build", required=True)
     parser.add_argument("parts", nargs="*", metavar="PART")
