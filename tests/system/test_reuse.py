@@ -214,6 +214,7 @@ class Ends(Reuse):
     def test_an_answer_to_what_was_not_read(self):
         """Else the rest of the call is the next one's beginning, and the server turns round and round for the room that comes free."""
         for text in ("", "x" * 900000):
+            sky.until(lambda: not self.jails("running"), what="the end of the call before")
             before = {jail["jid"] for jail in self.jails("waiting")}
             answer = self.at.post({"url": R, "function": "Hasty", "args": [text]}, A)
             self.assertEqual(answer.status, 200)
