@@ -71,6 +71,9 @@ int http_server_listen(struct http_server *server, int listen_fd, struct fault *
 void http_server_drain(struct http_server *server);
 /* Exchanges not yet answered. */
 unsigned http_server_open_exchanges(const struct http_server *server);
+/* Answers given, but not yet taken whole by the kernel, or by a peer that sent too much; http_limits
+ * bounds both. */
+unsigned http_server_unsent(const struct http_server *server);
 unsigned http_server_connections(const struct http_server *server);
 /* Closes everything (`gone` for each open exchange); the memory goes once the loop has run the
  * close callbacks. NULL is fine. */

@@ -234,6 +234,15 @@ unsigned http_server_open_exchanges(const struct http_server *server)
 	return server->exchanges;
 }
 
+unsigned http_server_unsent(const struct http_server *server)
+{
+	const struct http_connection *c;
+	unsigned count = 0;
+	LIST_FOREACH(c, &server->connections, all)
+	count += c->state == CONNECTION_ANSWERING || c->state == CONNECTION_LINGER;
+	return count;
+}
+
 unsigned http_server_connections(const struct http_server *server)
 {
 	return server->open;

@@ -48,28 +48,29 @@ struct server {
 	uint64_t started_ns;
 };
 
-/* Who reads an answer slowly has two seconds for it once nobody waits for one. */
-enum { LOOK_MS = 20, LINGER_LOOKS = 100 };
+enum { LOOK_MS = 20 };
 
 static uint64_t ms_of(int64_t ns)
 {
 	return (uint64_t)ns / 1000000U;
 }
 
+static unsigned unanswered(const struct http_server *http)
+{
+	return http_server_open_exchanges(http) + http_server_unsent(http);
+}
+
 static void drained_check(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
-	if (http_server_open_exchanges(s->http) + http_server_open_exchanges(s->local) > 0) {
+	if (unanswered(s->http) + unanswered(s->local) > 0) {
 		s->quiet = 0;
-		return;
-	}
-	if (s->quiet++ == 0) { /* idle connections go, others with the end of their answer */
+	} else if (++s->quiet == 2) {
+		uv_stop(&s->loop); /* twice none: what was taken apart meanwhile is answered */
+	} else {
 		http_server_drain(s->http);
 		http_server_drain(s->local);
 	}
-	if (http_server_connections(s->http) + http_server_connections(s->local) == 0 ||
-		s->quiet > LINGER_LOOKS)
-		uv_stop(&s->loop);
 }
 
 /* First SIGTERM: those that run end, new calls are still heard, and told 503. The second comes as

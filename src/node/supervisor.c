@@ -113,7 +113,6 @@ static int tcp_listen(struct node *n, struct fault *f)
 static int listeners_bind(struct node *n, struct fault *f)
 {
 	defer_free char *local = node_path(n, "run/api.sock");
-	defer_free char *address = node_path(n, "run/address");
 	n->local = unix_listen(local, 0600, f);
 	if (n->local < 0)
 		return -1;
@@ -127,8 +126,13 @@ static int listeners_bind(struct node *n, struct fault *f)
 	} else {
 		n->listener = tcp_listen(n, f);
 	}
-	if (n->listener < 0)
-		return -1;
+	return n->listener < 0 ? -1 : 0;
+}
+
+/* For whoever waits for it, who may read the admin's token then. */
+static int address_tell(const struct node *n, struct fault *f)
+{
+	defer_free char *address = node_path(n, "run/address");
 	if (fs_write(address, n->address, strlen(n->address), 0644, f) == 0)
 		return 0;
 	if (f->kind != FAULT_FULL)
@@ -347,7 +351,7 @@ static int supervisor_open(struct supervisor *s, struct fault *f)
 	if (listeners_bind(n, f) < 0)
 		return -1;
 	/* The local socket asks for none. */
-	if (n->listener >= 0 && node_admin_token(n, &n->config, f) < 0)
+	if (n->listener >= 0 && (node_admin_token(n, &n->config, f) < 0 || address_tell(n, f) < 0))
 		return -1;
 	return all_start(s, f);
 }

@@ -294,9 +294,11 @@ static void run_readable(uv_poll_t *poll, int status, int events)
 	struct pool_run *run = poll->data;
 	(void)status;
 	if (poll == &run->control_poll) {
-		if ((events & UV_WRITABLE) != 0)
+		/* First what was said: it may be an answer to a call that is not sent whole. */
+		const bool open = frames_read(run, false);
+		if ((events & UV_WRITABLE) != 0 && run->control >= 0)
 			room_found(run);
-		if (!frames_read(run, false) && run->control >= 0)
+		if (!open && run->control >= 0)
 			(void)uv_poll_stop(
 				&run->control_poll); /* it ended, or nonsense was written: only its
 							end matters now */

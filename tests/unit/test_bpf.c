@@ -17,7 +17,7 @@
 
 #include "bpf_machine.h"
 
-enum { CALLS = 470, ROUNDS = 150, OTHER = SECCOMP_RET_ERRNO | EPERM };
+enum { CALLS = 470, ROUNDS = 36, OTHER = SECCOMP_RET_ERRNO | EPERM };
 
 static uint32_t chance_state;
 

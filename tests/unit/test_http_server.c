@@ -436,11 +436,15 @@ static void draining_ends_a_connection_after_the_answer_being_sent(void **state)
 	client_send(fd, GET("/hold"));
 	run_until_held(&w, 1);
 	defer_free char *body = mem_zero(1, LARGE);
+	assert_int_equal(http_server_unsent(w.server), 0);
 	http_respond(w.held[0], 200, NULL, body, LARGE);
+	assert_int_equal(http_server_unsent(w.server), 1);
 	http_server_drain(w.server);
 	defer_buf struct buf got = client_read(&w, fd, SIZE_MAX);
 	assert_int_equal(got.len, answer_len(LARGE));
 	(void)close(fd);
+	run_until(&w, no_connections, NULL);
+	assert_int_equal(http_server_unsent(w.server), 0);
 	world_finish(&w);
 }
 
