@@ -1,9 +1,6 @@
 package difftest
 
-import (
-	"math/rand/v2"
-	"testing"
-)
+import "testing"
 
 // Real modules, at pinned versions. must: served by the package's artifact without compiling.
 var modules = []struct {
@@ -59,12 +56,7 @@ var modules = []struct {
 }
 
 func TestModules(t *testing.T) {
-	chosen := rand.Perm(len(modules))
-	if testing.Short() {
-		chosen = chosen[:everyday]
-	}
-	for _, i := range chosen {
-		m := modules[i]
+	for _, m := range modules {
 		t.Run(m.path, func(t *testing.T) {
 			p := fetched(t, m.path, m.version)
 			must := trial{pkg: p, calls: m.must, must: true, refused: 1}

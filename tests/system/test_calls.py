@@ -19,7 +19,7 @@ def setUpModule():
     for i in range(4):
         tree.add("example.com/crowd%d" % i, {"a.go": "package crowd\n\nfunc Add(a, b int) int { return a + b }\n"})
     tree.add("example.com/many", {"a.go": "package many\n\n" + "".join("func F%d(x int) int { return x + %d }\n\n" % (i, i) for i in range(10000))})
-    server = sky.Sky("calls", modules=tree.url, jails={"exec_timeout": "2s"}).start()
+    server = sky.Sky("calls", modules=tree.url, jails={"exec_timeout": "2s", "queue_timeout": "20s"}).start()
     unittest.addModuleCleanup(server.close)
 
 
@@ -280,7 +280,7 @@ class Together(unittest.TestCase):
         address = proxy.own_address()
         if address is None:
             self.skipTest("this host has no address beyond loopback to offer modules at")
-        with proxy.Web(tree.path, address) as web, sky.Sky("crowd", modules=web.url) as own:
+        with proxy.Web(tree.path, address) as web, sky.Sky("crowd", modules=web.url, jails={"queue_timeout": "20s"}) as own:
             web.hold.clear()
             stop, seen = threading.Event(), set()
             watcher = threading.Thread(target=self.builds_watch, args=(own, stop, seen), daemon=True)
