@@ -128,7 +128,7 @@ def main():
     options.add_argument("--binary", required=True)
     options.add_argument("--state", required=True)
     options.add_argument("--keep", action="store_true", help="keep the tests' directory")
-    options.add_argument("--jobs", type=int, default=4, metavar="N", help="so many modules of tests side by side (4)")
+    options.add_argument("--jobs", type=int, default=5, metavar="N", help="so many modules of tests side by side (5)")
     options.add_argument("--user", action="store_true", help="those that run others again as an ordinary user, and only those")
     options.add_argument("--guest", action="store_true", help="those of an ordinary user too, and those that take the machine for theirs")
     options.add_argument("--slowest", type=int, default=0, metavar="N", help="name the N slowest tests")
