@@ -1,14 +1,10 @@
 """Other tests again, with the program run by an ordinary user: apart has subordinate uids, alone has none."""
 
-import importlib.util
-import os
-import sys
 import unittest
 
+import again
 import sky
 import users
-
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 # What does not depend on who runs the program is left to root's tests.
 ATTACKS = ["Files.", "Privileges.", "Processes.", "Ends.test_exit", "Ends.test_panic", "Ends.test_memory", "Ends.test_stack", "Ends.test_ends",
@@ -36,31 +32,6 @@ CHOSEN = {
 }
 
 
-def again(name, variant):
-    """The module of tests, loaded anew, with servers that such a user starts."""
-    title = "test_user_%s.%s" % (variant, name.removeprefix("test_"))
-    spec = importlib.util.spec_from_file_location(title, os.path.join(HERE, name + ".py"))
-    module = sys.modules[title] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    prepare = module.setUpModule
-
-    def set_up():
-        users.become(apart=variant == "apart")
-        unittest.addModuleCleanup(users.leave)
-        prepare()
-
-    module.setUpModule = set_up
-    return module
-
-
-def flat(suite):
-    for item in suite:
-        if isinstance(item, unittest.TestSuite):
-            yield from flat(item)
-        else:
-            yield item
-
-
 class Whose(unittest.TestCase):
     def test_state_of_another(self):
         """Jails could not read what another user prepared: said at the start, not by each call."""
@@ -83,9 +54,11 @@ class Whose(unittest.TestCase):
 def load_tests(loader, own, _):
     tests = unittest.TestSuite()
     for variant, modules in CHOSEN.items():
-        for name, wanted in modules.items():
-            module = again(name, variant)
-            tests.addTests(test for test in flat(loader.loadTestsFromModule(module))
-                           if any(test.id().startswith("%s.%s" % (module.__name__, start)) for start in wanted))
+
+        def become(variant=variant):
+            users.become(apart=variant == "apart")
+            unittest.addModuleCleanup(users.leave)
+
+        tests.addTests(again.chosen(loader, "test_user_" + variant, modules, become))
     tests.addTests(own)
     return tests

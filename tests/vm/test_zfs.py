@@ -1,10 +1,8 @@
 """Other tests again, with jails' roots that are clones of the kernel's own ZFS, on a pool in a file."""
 
-import importlib.util
-import os
-import sys
 import unittest
 
+import again
 import sky
 import test_storage
 
@@ -20,40 +18,16 @@ CHOSEN = {
 }
 
 
-def again(name):
-    """The module of tests, loaded anew, with servers whose storage is a pool's."""
-    title = "test_zfs.%s" % name.removeprefix("test_")
-    spec = importlib.util.spec_from_file_location(title, os.path.join(os.path.dirname(sky.__file__), name + ".py"))
-    module = sys.modules[title] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    prepare = module.setUpModule
-
-    def set_up():
-        try:
-            pool = test_storage.Real()
-        except sky.Skip as skip:
-            raise unittest.SkipTest(str(skip)) from None
-        unittest.addModuleCleanup(pool.close)
-        sky.usual = {"filesystem": {"type": "zfs", "zfs_dataset": pool.dataset}}
-        unittest.addModuleCleanup(setattr, sky, "usual", {})
-        prepare()
-
-    module.setUpModule = set_up
-    return module
-
-
-def flat(suite):
-    for item in suite:
-        if isinstance(item, unittest.TestSuite):
-            yield from flat(item)
-        else:
-            yield item
+def clones():
+    """Servers whose storage is a pool's."""
+    try:
+        pool = test_storage.Real()
+    except sky.Skip as skip:
+        raise unittest.SkipTest(str(skip)) from None
+    unittest.addModuleCleanup(pool.close)
+    sky.usual = {"filesystem": {"type": "zfs", "zfs_dataset": pool.dataset}}
+    unittest.addModuleCleanup(setattr, sky, "usual", {})
 
 
 def load_tests(loader, _own, _pattern):
-    tests = unittest.TestSuite()
-    for name, wanted in CHOSEN.items():
-        module = again(name)
-        tests.addTests(test for test in flat(loader.loadTestsFromModule(module))
-                       if any(test.id().startswith("%s.%s" % (module.__name__, start)) for start in wanted))
-    return tests
+    return unittest.TestSuite(again.chosen(loader, "test_zfs", CHOSEN, clones))
