@@ -86,6 +86,7 @@ func Hasty(text string) int {
 	_, _ = syscall.Write(3, answer)
 	_, _ = syscall.Select(4, &syscall.FdSet{Bits: [16]int64{1 << 3}}, nil, nil, nil)
 	_, _ = syscall.Write(3, answer)
+	time.Sleep(300 * time.Millisecond) // else it may be sent whole before the answer is seen
 	for unread := make([]byte, 65536); ; {
 		if n, err := syscall.Read(3, unread); n == 0 || err == syscall.EAGAIN {
 			time.Sleep(time.Millisecond)
