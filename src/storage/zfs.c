@@ -114,23 +114,43 @@ static void root_line(struct root_state *r, char *line)
 	}
 }
 
-static int root_look(const struct storage *s, struct root_state *r, struct fault *f)
+static int look(const struct storage *s, const char *properties, const char *name,
+	struct root_state *r, struct fault *f)
 {
 	struct zfs_words w;
 	defer_buf struct buf text = {0};
 	memset(r, 0, sizeof(*r));
-	if (!dataset_is_below(s->dataset, s->root))
-		return fault_set(f, FAULT_INPUT, 0,
-			"filesystem.zfs_dataset: %s is no name that "
-			"anything can lie below",
-			s->dataset);
-	zfs_get(s, &w, "sky-island:state,mountpoint,compression,quota,mounted", s->root);
+	zfs_get(s, &w, properties, name);
 	if (zfs_run(s, &w, &text, f) < 0)
 		return -1;
 	char *at = text.data;
 	for (char *line; (line = zfs_next_line(&at)) != NULL;)
 		root_line(r, line);
 	return 0;
+}
+
+static int root_look(const struct storage *s, struct root_state *r, struct fault *f)
+{
+	if (!dataset_is_below(s->dataset, s->root))
+		return fault_set(f, FAULT_INPUT, 0,
+			"filesystem.zfs_dataset: %s is no name that "
+			"anything can lie below",
+			s->dataset);
+	return look(s, "sky-island:state,mountpoint,compression,quota,mounted", s->root, r, f);
+}
+
+/* Properties are inherited: what lies in another's root says so. */
+static int place_check(const struct storage *s, struct fault *f)
+{
+	struct root_state r;
+	if (look(s, "sky-island:state", s->dataset, &r, f) < 0)
+		return -1;
+	if (r.owner[0] == '\0' || strcmp(r.owner, "-") == 0)
+		return 0;
+	return fault_set(f, FAULT_INPUT, 0,
+		"filesystem.zfs_dataset: %s lies in what was made for state_dir %.300s, and would "
+		"be destroyed with it: name another",
+		s->dataset, r.owner);
 }
 
 static int root_is_ours(const struct storage *s, const struct root_state *r, struct fault *f)
@@ -234,10 +254,8 @@ int zfs_sweep(struct storage *s, struct fault *f)
 
 int zfs_open(struct storage *s, struct fault *f)
 {
-	struct zfs_words w;
 	struct root_state r;
-	zfs_list(s, &w, s->dataset);
-	if (zfs_run(s, &w, NULL, f) < 0)
+	if (place_check(s, f) < 0)
 		return -1;
 	if (root_look(s, &r, f) == 0)
 		return root_keep(s, &r, f) < 0 ? -1 : zfs_sweep(s, f);
@@ -269,9 +287,7 @@ void zfs_report(struct storage *s, struct buf *report)
 {
 	struct root_state r;
 	struct fault f = {0};
-	struct zfs_words w;
-	zfs_list(s, &w, s->dataset);
-	int did = zfs_run(s, &w, NULL, &f);
+	int did = place_check(s, &f);
 	if (did == 0)
 		did = root_look(s, &r, &f);
 	if (did < 0 && zfs_is_missing(&f)) {

@@ -20,7 +20,6 @@ struct zfs_words {
 };
 
 /* Looks only: any name. */
-void zfs_list(const struct storage *s, struct zfs_words *w, const char *name);
 void zfs_children(const struct storage *s, struct zfs_words *w, const char *name);
 void zfs_snapshots(const struct storage *s, struct zfs_words *w, const char *name);
 void zfs_get(

@@ -69,19 +69,12 @@ static void list(const struct storage *s, struct zfs_words *w, const char *type,
 	word(w, "-H");
 	word(w, "-o");
 	word(w, "name");
-	if (type != NULL) {
-		word(w, "-t");
-		word(w, "%s", type);
-		word(w, "-r");
-		word(w, "-d");
-		word(w, "1");
-	}
+	word(w, "-t");
+	word(w, "%s", type);
+	word(w, "-r");
+	word(w, "-d");
+	word(w, "1");
 	name_add(s, w, name, ANYWHERE);
-}
-
-void zfs_list(const struct storage *s, struct zfs_words *w, const char *name)
-{
-	list(s, w, NULL, name);
 }
 
 void zfs_children(const struct storage *s, struct zfs_words *w, const char *name)

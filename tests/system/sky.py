@@ -16,8 +16,8 @@ import time
 
 EXIT_USE, EXIT_UNAVAILABLE, EXIT_CONFIGURATION = 64, 69, 78
 CGROUPS = "/sys/fs/cgroup"
-# How many times slower than usual this machine is, as one that is emulated. Tests do not know of it: what they wait for and
-# the time limits they configure last so much longer, and what they measure is told as on the usual machine.
+# How many times slower than usual this machine is, as one that is emulated. Most tests do not know of it: what they wait for
+# and the time limits they configure last so much longer, and what they measure is told as on the usual machine.
 SLOW = float(os.environ.get("SKY_SLOW", "1"))
 LIMITS = {"queue_timeout": "1s", "exec_timeout": "5s", "init_timeout": "5s", "build_timeout": "120s", "fetch_timeout": "120s"}
 WAIT = 10  # seconds until a test that waits for an event gives up
@@ -45,6 +45,11 @@ def until(condition, seconds=WAIT, what="the condition"):
         if time.monotonic() > end:
             raise AssertionError("%s did not come within %.1f s" % (what, seconds))
         time.sleep(0.01)
+
+
+def since(moment):
+    """Seconds since a moment of time.monotonic(), as the usual machine would have taken."""
+    return (time.monotonic() - moment) / SLOW
 
 
 # ---- processes and what the kernel holds ----

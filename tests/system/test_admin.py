@@ -503,7 +503,7 @@ class Hangup(unittest.TestCase):
         self.assertEqual(self.get("first-token"), 200)
         begun = time.monotonic()
         self.assertEqual(self.own.stop(), 0)
-        self.assertLess(time.monotonic() - begun, 2)
+        self.assertLess(sky.since(begun), 2)
         self.assertGreater(sent[0], 100)
         stop.set()
         thread.join(2)

@@ -187,6 +187,17 @@ class Clones:
         self.assertIn(root, self.zfs.names())
         self.assertTrue(os.path.exists(own.state))
 
+    def test_within_anothers_root(self):
+        first = self.sky()
+        self.assertEqual(first.run("-i").returncode, 0)
+        within = "%s/%s/mine" % (self.zfs.dataset, first.instance)
+        self.assertEqual(self.zfs.command("create", within).returncode, 0)
+        second = self.sky(filesystem={"zfs_dataset": within})
+        for arguments in (("-i",), ()):
+            done = second.run(*arguments)
+            self.assertEqual(done.returncode, sky.EXIT_CONFIGURATION, done.stderr)
+            self.assertIn("%s lies in what was made for state_dir %s" % (within, first.state), done.stderr.decode())
+
     def test_a_dataset_that_is_not_there(self):
         own = self.sky(filesystem={"zfs_dataset": self.zfs.dataset + "/nosuch"})
         for arguments in (("-i",), ()):

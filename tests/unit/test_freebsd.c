@@ -81,7 +81,7 @@ static unsigned long size_of(const struct world *w, const char *name)
 
 static const char golden[] =
 	/* dataset */
-	"zfs list -H -o name tank/sky\n"
+	"zfs get -H -p -o property,value sky-island:state tank/sky\n"
 	"zfs get -H -p -o property,value "
 	"sky-island:state,mountpoint,compression,quota,mounted " SKY "\n"
 	"zfs create -o sky-island:state=%/state -o mountpoint=%/state/jails -o atime=off "

@@ -61,7 +61,7 @@ static void opened_once_and_again(void **state)
 {
 	struct world *w = *state;
 	good(w, storage_open(&w->s, &w->f));
-	logged(w, "zfs list -H -o name tank/sky\n"
+	logged(w, "zfs get -H -p -o property,value sky-island:state tank/sky\n"
 		  "zfs get -H -p -o property,value "
 		  "sky-island:state,mountpoint,compression,quota,mounted tank/sky/sky-1\n"
 		  "zfs create -o sky-island:state=%/state -o mountpoint=%/state/jails -o atime=off "
@@ -69,7 +69,7 @@ static void opened_once_and_again(void **state)
 		  "setuid=off -o compression=off tank/sky/sky-1\n"
 		  "zfs destroy -r tank/sky/sky-1/slots\nzfs create tank/sky/sky-1/slots\n");
 	good(w, storage_open(&w->s, &w->f));
-	logged(w, "zfs list -H -o name tank/sky\n"
+	logged(w, "zfs get -H -p -o property,value sky-island:state tank/sky\n"
 		  "zfs get -H -p -o property,value "
 		  "sky-island:state,mountpoint,compression,quota,mounted tank/sky/sky-1\n"
 		  "zfs destroy -r tank/sky/sky-1/slots\nzfs create tank/sky/sky-1/slots\n");
@@ -84,7 +84,7 @@ static void properties_follow_the_configuration(void **state)
 	fakes_put(&w->k, "pool/tank/sky/sky-1/.ds/mounted", "no\n");
 	fakes_drop(&w->k, "log");
 	good(w, storage_open(&w->s, &w->f));
-	logged(w, "zfs list -H -o name tank/sky\n"
+	logged(w, "zfs get -H -p -o property,value sky-island:state tank/sky\n"
 		  "zfs get -H -p -o property,value "
 		  "sky-island:state,mountpoint,compression,quota,mounted tank/sky/sky-1\n"
 		  "zfs set compression=on tank/sky/sky-1\n"
@@ -129,6 +129,17 @@ static void another_ones_is_left(void **state)
 	defer_free char *log = fakes_log(&w->k);
 	assert_null(strstr(log, "destroy"));
 	assert_null(strstr(log, "set "));
+}
+
+static void within_another_ones(void **state)
+{
+	struct world *w = *state;
+	fakes_put(&w->k, "pool/tank/.ds/sky-island:state", "/elsewhere\n");
+	assert_int_equal(storage_open(&w->s, &w->f), -1);
+	assert_int_equal(w->f.kind, FAULT_INPUT);
+	assert_non_null(
+		strstr(w->f.text, "tank/sky lies in what was made for state_dir /elsewhere"));
+	logged(w, "zfs get -H -p -o property,value sky-island:state tank/sky\n");
 }
 
 static void a_place_with_something_in_it(void **state)
@@ -372,6 +383,7 @@ int main(void)
 		IN_WORLD(properties_follow_the_configuration),
 		IN_WORLD(mounted_elsewhere),
 		IN_WORLD(another_ones_is_left),
+		IN_WORLD(within_another_ones),
 		IN_WORLD(a_place_with_something_in_it),
 		IN_WORLD(a_dataset_that_is_missing),
 		IN_WORLD(no_zfs_at_all),

@@ -117,8 +117,6 @@ static void the_lists(void **state)
 	(void)state;
 	struct storage s = storage_of("tank/sky", "tank/sky/sky-1a2b3c4d");
 	struct zfs_words w;
-	zfs_list(&s, &w, "tank/sky");
-	assert_string_equal(joined(&w), "zfs list -H -o name tank/sky");
 	zfs_children(&s, &w, s.root);
 	assert_string_equal(
 		joined(&w), "zfs list -H -o name -t filesystem -r -d 1 tank/sky/sky-1a2b3c4d");
