@@ -194,8 +194,7 @@ static int host_say(struct node *n)
 {
 	struct tally t = {0};
 	defer_free char *toolchain = node_path(n, "toolchain/%s", n->go_version);
-	defer_free char *base = node_path(n, "base/etc/passwd");
-	const bool rooted = access(base, F_OK) == 0;
+	const bool rooted = node_is_rooted(n);
 	const bool prepared = rooted && access(toolchain, F_OK) == 0;
 	say(&t, "ok", "state", n->state);
 	say(&t, prepared ? "ok" : "warn", "prepared", prepared ? n->go_version : unprepared);

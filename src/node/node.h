@@ -56,6 +56,9 @@ struct node {
 	struct notify notify; /* systemd, where it started us */
 };
 
+/* Whether what the roots of execution jails are made of is there; a file of the platform's. */
+bool node_is_rooted(struct node *n);
+
 /* Loads the configuration, settles paths, takes the lock, claims the state directory, enters user
  * mode where needed. FAULT_CONFLICT: another holds the lock. */
 int node_open(struct node *n, const char *config_path, struct buf *faults, struct fault *f);

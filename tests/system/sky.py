@@ -284,7 +284,7 @@ class Sky:
             name = status(pid).get("Name")
             if name == self.instance:
                 jailers.append(pid)
-            elif name != "sky-helper":
+            elif name == "sky-island" and server is None:  # a program that is about to be started looks the same for a moment
                 server = pid
         return server, jailers
 

@@ -358,7 +358,7 @@ class Stopping(State):
     def test_drain_waits_for_builds(self):
         own = self.sky()
         thread, got = self.begin(own, S, "Add(1, 2) * 7")
-        time.sleep(0.3)
+        sky.until(own.jail_pids, what="the build's jail")
         self.assertEqual(own.stop(30), 0)
         thread.join(5)
         self.assertEqual((got[0].status, got[0].json.get("data")), (200, "21"), got[0])

@@ -175,6 +175,16 @@ class Clones:
             self.assertIn(name, self.zfs.names())
             self.assertIn(name + "@kept", self.zfs.names("snapshot"))
 
+    def test_one_that_was_prepared_without_zfs(self):
+        own = self.sky()
+        told = own.run("doctor")
+        self.assertEqual(told.returncode, 0, told.stdout)
+        self.assertIn(b"is tried once it is prepared", told.stdout)
+        self.assertEqual(own.run("-i").returncode, 0)
+        told = own.run("doctor")
+        self.assertEqual(told.returncode, 0, told.stdout)
+        self.assertIn(b"calls can run here", told.stdout)
+
     def test_others_datasets(self):
         own = self.sky()
         root = "%s/%s" % (self.zfs.dataset, own.instance)

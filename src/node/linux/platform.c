@@ -11,6 +11,10 @@
 
 #include "node/prepare.h"
 
+#include "base/defer.h"
+
+#include <unistd.h>
+
 static int linux_storage(void *thing, struct fault *f)
 {
 	const struct preparing *p = thing;
@@ -40,4 +44,14 @@ enum storage_type node_storage_usual(bool dataset)
 {
 	(void)dataset; /* ZFS only where it is asked for by filesystem.type */
 	return STORAGE_OVERLAY;
+}
+
+bool node_is_rooted(struct node *n)
+{
+	char word[STORAGE_WORD];
+	struct fault f = {0};
+	defer_free char *base = node_path(n, "base/etc/passwd");
+	return n->storage.type == STORAGE_ZFS
+		       ? storage_base_word(&n->storage, "base", word, &f) == 0 && word[0] != '\0'
+		       : access(base, F_OK) == 0;
 }
