@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Before the key: what is in the cache is of that driver and Go. */
+#define CACHE_MARK "seeded-"
+
 void driver_key(struct preparing *p)
 {
 	unsigned char hash[16];
@@ -97,7 +100,7 @@ static int cache_give(const struct node *n, const char *cache, unsigned uid, str
 	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
 		defer_free char *path = mem_printf("%s/%s", cache, e->d_name);
 		struct stat st;
-		if (e->d_name[0] == '.')
+		if (e->d_name[0] == '.' || strncmp(e->d_name, CACHE_MARK, strlen(CACHE_MARK)) == 0)
 			continue;
 		if (n->plan.uids_apart && fs_chown_all(path, uid, uid, f) < 0)
 			return -1;
@@ -107,9 +110,28 @@ static int cache_give(const struct node *n, const char *cache, unsigned uid, str
 	return 0;
 }
 
+/* The mark is given last, and says whose the cache is. */
+static int mark_give(const struct node *n, const char *mark, struct fault *f)
+{
+	const uid_t uid = n->plan.cache_uid;
+	return n->plan.uids_apart && chown(mark, uid, uid) < 0
+		       ? fault_set(f, FAULT_PLATFORM, errno, "chown %s", mark)
+		       : 0;
+}
+
+/* Where jails.uid_base is another one since. */
+static int cache_give_again(
+	const struct node *n, const char *cache, const char *mark, struct fault *f)
+{
+	struct stat st;
+	if (!n->plan.uids_apart || (stat(mark, &st) == 0 && st.st_uid == n->plan.cache_uid))
+		return 0;
+	return cache_give(n, cache, n->plan.cache_uid, f) < 0 ? -1 : mark_give(n, mark, f);
+}
+
 bool driver_is_cached(const struct preparing *p)
 {
-	defer_free char *mark = node_path(p->node, "private/gocache/seeded-%s", p->key);
+	defer_free char *mark = node_path(p->node, "private/gocache/" CACHE_MARK "%s", p->key);
 	return access(mark, F_OK) == 0;
 }
 
@@ -125,13 +147,15 @@ int driver_cache(void *thing, struct fault *f)
 	struct node *n = p->node;
 	defer_free char *part = node_path(n, CACHE_PART);
 	defer_free char *cache = node_path(n, "private/gocache");
-	defer_free char *mark_part = mem_printf("%s/seeded-%s", part, p->key);
+	defer_free char *mark = mem_printf("%s/" CACHE_MARK "%s", cache, p->key);
+	defer_free char *mark_part = mem_printf("%s/" CACHE_MARK "%s", part, p->key);
 	if (driver_is_cached(p))
-		return fs_remove_all(part, f);
+		return cache_give_again(n, cache, mark, f) < 0 ? -1 : fs_remove_all(part, f);
 	if (fs_mkdirs(part, 0755, f) < 0 ||
 		cache_give(n, part, n->plan.uid_base + n->plan.slots, f) < 0 ||
 		node_seed(n, f) < 0 || cache_give(n, part, n->plan.cache_uid, f) < 0 ||
-		fs_write(mark_part, "", 0, 0644, f) < 0 || fs_remove_all(cache, f) < 0)
+		fs_write(mark_part, "", 0, 0644, f) < 0 || mark_give(n, mark_part, f) < 0 ||
+		fs_remove_all(cache, f) < 0)
 		return -1;
 	if (rename(part, cache) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "rename %s", part);

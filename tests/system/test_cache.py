@@ -466,6 +466,7 @@ class Room(Cache):
     def test_a_server_of_another_user_begins_anew(self):
         own = self.sky()
         self.answers(own, "one")
+        sky.unlink_cache(own.state)  # it is given to another uid
         self.restart(own, uid_base=400000)
         self.assertEqual(self.fetched_and_built(own, "one"), (True, True))
 
@@ -524,6 +525,7 @@ class Full(Cache):
     def fill_again(self, path):
         """The start has swept the filler away, as nobody knows it."""
         sky.until(lambda: not os.path.exists(os.path.join(path, "filler")), what="the sweeping")
+        time.sleep(0.1 * sky.SLOW)  # it is not through yet, and would take the next one too
         self.fill(path)
 
     def test_sources(self):

@@ -136,10 +136,10 @@ class Cases:
 
     language = address = None
 
-    def probe(self, operation, *given, function_token=FUNCTION_TOKEN, admin_token=ADMIN_TOKEN, timeout_ms=10000, retries=0,
+    def probe(self, operation, *given, function_token=FUNCTION_TOKEN, admin_token=ADMIN_TOKEN, timeout_ms=None, retries=0,
               address=None):
         given = [value if isinstance(value, str) else json.dumps(value) for value in given]
-        environment = {"PATH": os.environ["PATH"], "SKY_TIMEOUT_MS": str(timeout_ms), "SKY_RETRIES": str(retries),
+        environment = {"PATH": os.environ["PATH"], "SKY_TIMEOUT_MS": str(timeout_ms or int(10000 * sky.SLOW)), "SKY_RETRIES": str(retries),
                        **self.language.environment()}
         for name, token in (("SKY_FUNCTION_TOKEN", function_token), ("SKY_ADMIN_TOKEN", admin_token)):
             if token is not None:
@@ -147,7 +147,7 @@ class Cases:
         asked = [address or self.address, operation, *given]
         if self.language is Python:
             return Told(*probes[Python](environment, *asked))
-        done = subprocess.run([*probes[self.language], *asked], capture_output=True, text=True, check=False, timeout=60, env=environment)
+        done = subprocess.run([*probes[self.language], *asked], capture_output=True, text=True, check=False, timeout=60 * sky.SLOW, env=environment)
         return Told(done.stdout, done.returncode, done.stderr)
 
 

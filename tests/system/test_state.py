@@ -459,7 +459,11 @@ class Together(State):
         self.warm(own)
         own.stop()
         own.config["jails"]["uid_base"] = 300000
+        sky.unlink_cache(own.state)  # it is given to another uid
         own.start()
+        answer = own.call(S, "Add(1, 1) * 3")
+        self.assertEqual((answer.status, answer.json.get("data")), (200, "6"), answer)
+        self.assertEqual({os.stat(os.path.join(own.state, "private/gocache", name)).st_uid for name in ("00", "ff")}, {300000 - 2})
         self.warm(own)
         found = sky.until(lambda: [uid for uid in (sky.status(pid).get("Uid") for pid in own.jail_pids()) if uid], 3, "a waiting jail")
         self.assertTrue(all(int(uid.split()[0]) >= 300000 for uid in found), found)
