@@ -99,35 +99,48 @@ static void uids_say(const struct jail_plan *plan, struct buf *report)
 			plan->slots + 1001);
 }
 
-/* Probing makes real jails: in a child, since an ordinary user becomes another one for it. */
-static void probe_say(struct tally *t, struct node *n)
+static void probe(struct node *n, struct buf *report)
+{
+	struct fault f = {0};
+	if (jail_backend->enter(&n->plan, &f) < 0) {
+		buf_printf(report, "fail\tuser namespace\t%s\n", f.text);
+		return;
+	}
+	uids_say(&n->plan, report);
+	(void)jail_backend->probe(&n->plan, report, &f);
+}
+
+/* An ordinary user becomes another one for it, and so is not ourselves. */
+static void probe_apart(struct node *n, struct buf *report)
 {
 	int out[2];
-	char text[8192];
-	size_t len = 0;
 	if (pipe(out) < 0)
 		return;
 	pid_t pid = fork();
 	if (pid == 0) {
-		struct buf report = {0};
-		struct fault f = {0};
-		if (jail_backend->enter(&n->plan, &f) < 0) {
-			buf_printf(&report, "fail\tuser namespace\t%s\n", f.text);
-		} else {
-			uids_say(&n->plan, &report);
-			(void)jail_backend->probe(&n->plan, &report, &f);
-		}
-		(void)!write(out[1], report.data, report.len);
+		probe(n, report);
+		(void)!write(out[1], report->data, report->len);
 		_exit(0);
 	}
 	(void)close(out[1]);
-	for (ssize_t got; len < sizeof(text) - 1 &&
-			  (got = read(out[0], text + len, sizeof(text) - 1 - len)) > 0;)
-		len += (size_t)got;
-	text[len] = '\0';
+	char text[8192];
+	for (ssize_t got; (got = read(out[0], text, sizeof(text))) > 0;)
+		buf_append(report, text, (size_t)got);
 	(void)close(out[0]);
 	(void)waitpid(pid, NULL, 0);
-	report_say(t, text);
+}
+
+/* Root's is made in this process: one that waits beside would keep our control group from handing
+ * anything down on version 2. */
+static void probe_say(struct tally *t, struct node *n)
+{
+	defer_buf struct buf report = {0};
+	if (n->user_mode)
+		probe_apart(n, &report);
+	else
+		probe(n, &report);
+	(void)buf_reserve(&report, 1);
+	report_say(t, report.data);
 }
 
 /* Pools that do not fit the host would be refused at the start. */

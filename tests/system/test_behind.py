@@ -97,7 +97,7 @@ class Behind(unittest.TestCase):
         self.assertEqual([a[2] for a in answers[4:]], ["2"] * 12)
 
     def test_a_timeout_is_its_own(self):
-        answers = self.burst("Sleep(5000)", *["Sum(1)"] * 15)
+        answers = self.burst("Sleep(%d)" % (5000 * sky.SLOW), *["Sum(1)"] * 15)
         self.assertEqual([a[1] for a in answers], ["function_timeout"] + [None] * 15)
 
     def test_a_forged_answer(self):

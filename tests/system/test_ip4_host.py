@@ -306,6 +306,7 @@ class Interface(Networks):
         self.host.ip("addr del %s/24 dev up0" % HOST)
         self.host.ip("addr add %s/24 dev br0" % HOST)
         self.host.ip("route replace default via " + WORLD)
+        sky.until(lambda: " UP " in self.host.ip("-br link show br0"), what="the bridge's carrier")
 
     def test_bridge(self):
         self.bridge()
@@ -329,6 +330,7 @@ class Interface(Networks):
 
     def test_interface_that_goes(self):
         own = self.on("up0")
+        self.host.ip("link set up0 down")  # kernels before 6.2 rename no other
         self.host.ip("link set up0 name other0")
         answer = own.call(N, "Sleep(1)", ip4=True)
         self.assertEqual(answer.status, 503, answer)

@@ -127,7 +127,7 @@ class Who(Reuse):
     def test_each_call_has_its_own_deadline(self):
         for i in range(3):
             answer = self.at.post({"url": R, "function": "Left", "args": [], "output": "json"}, A)
-            self.assertTrue(900 <= answer.json["results"][0] <= 1000, answer)
+            self.assertTrue(900 <= answer.json["results"][0] / sky.SLOW <= 1000, answer)
             time.sleep(0.05)
         self.assertEqual(answer.headers["x-sky-island-jail"], "reused; calls=2")
 
@@ -192,7 +192,7 @@ class Ends(Reuse):
         self.says("Count()", "1", "fresh")
 
     def test_timeout(self):
-        self.ends(422, "function_timeout", "Sleep(5000)")
+        self.ends(422, "function_timeout", "Sleep(%d)" % (5000 * sky.SLOW))
 
     def test_output_limit(self):
         self.assertEqual(len(self.ends(422, "output_limit", "Write(500000)").json["stdout"]), 128 << 10)

@@ -12,6 +12,7 @@ import threading
 import unittest
 
 import sky
+import test_storage
 import users
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -190,6 +191,29 @@ class Service(unittest.TestCase):
         self.assertTrue(host.upper())
         systemctl("stop", "sky-island.socket", UNIT)
         self.is_gone(host)
+
+    def test_9_on_zfs(self):
+        try:
+            pool = test_storage.Real()
+        except sky.Skip as skip:
+            self.skipTest(str(skip))
+        self.addCleanup(pool.close)
+        with open(CONFIG, encoding="utf-8") as file:
+            plain = file.read()
+        with open(CONFIG, "w", encoding="utf-8") as file:
+            json.dump({**json.loads(plain), "filesystem": {"type": "zfs", "zfs_dataset": pool.dataset}}, file)
+        systemctl("start", UNIT)
+        host = Host()
+        self.assertTrue(host.upper())
+        slots = "%s/%s/slots" % (pool.dataset, host.instance)
+        sky.until(lambda: [name for name in pool.names() if name.startswith(slots + "/")], what="clones")
+        jail = sky.until(host.jail_pids, what="a waiting jail")[0]
+        self.assertIn(" - zfs %s/" % slots, sky._read("/proc/%d/mountinfo" % jail))
+        systemctl("restart", UNIT)
+        self.assertTrue(Host().upper())
+        systemctl("stop", UNIT)
+        self.is_gone(host)
+        self.assertEqual([name for name in pool.names() if name.startswith(slots + "/")], [])
 
 
 class Delegated(unittest.TestCase):
