@@ -10,3 +10,6 @@ func linger() {
 	ready := pollable{descriptor: descriptor, events: 1}
 	_, _, _ = syscall.RawSyscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&ready)), 1, 1)
 }
+
+// precise is of linger_linux.go; here nothing was changed.
+func precise() {}
