@@ -11,7 +11,7 @@ CHOSEN = {
     "test_attacks": ["Files.", "Privileges.", "Processes.", "Ends.test_memory", "Ends.test_ends", "ZLast."],
     "test_builds": ["Builds.test_hostile"],
     "test_calls": ["Literal.", "Typed.", "Expression.test_second_time", "Together.test_hundred_warm_calls"],
-    "test_destroy": ["Removes.", "Hostile.test_mounts"],
+    "test_destroy": ["Removes.", "Hostile.test_links"],
     "test_limits": [""],
     "test_rest": ["Rest."],
     "test_state": ["Supervisor.", "Server.", "Jailers.", "Stopping.test_drain", "Together.test_two_islands", "Together.test_descriptors"],
