@@ -119,7 +119,6 @@ static int look(const struct storage *s, const char *properties, const char *nam
 {
 	struct zfs_words w;
 	defer_buf struct buf text = {0};
-	memset(r, 0, sizeof(*r));
 	zfs_get(s, &w, properties, name);
 	if (zfs_run(s, &w, &text, f) < 0)
 		return -1;
@@ -142,7 +141,7 @@ static int root_look(const struct storage *s, struct root_state *r, struct fault
 /* Properties are inherited: what lies in another's root says so. */
 static int place_check(const struct storage *s, struct fault *f)
 {
-	struct root_state r;
+	struct root_state r = {0};
 	if (look(s, "sky-island:state", s->dataset, &r, f) < 0)
 		return -1;
 	if (r.owner[0] == '\0' || strcmp(r.owner, "-") == 0)
@@ -254,7 +253,7 @@ int zfs_sweep(struct storage *s, struct fault *f)
 
 int zfs_open(struct storage *s, struct fault *f)
 {
-	struct root_state r;
+	struct root_state r = {0};
 	if (place_check(s, f) < 0)
 		return -1;
 	if (root_look(s, &r, f) == 0)
@@ -285,7 +284,7 @@ static void bases_look(struct storage *s)
 
 void zfs_report(struct storage *s, struct buf *report)
 {
-	struct root_state r;
+	struct root_state r = {0};
 	struct fault f = {0};
 	int did = place_check(s, &f);
 	if (did == 0)
@@ -303,7 +302,7 @@ void zfs_report(struct storage *s, struct buf *report)
 
 int zfs_remove(struct storage *s, struct fault *f)
 {
-	struct root_state r;
+	struct root_state r = {0};
 	struct zfs_words w;
 	if (root_look(s, &r, f) < 0) {
 		if (zfs_is_missing(f) || f->kind == FAULT_INPUT) {
