@@ -34,9 +34,8 @@ SOURCE = {"a.go": 'package appliance\n\n// Twice says it two times.\nfunc Twice(
 TOKEN = "given-to-it-by-its-operator"
 NOT_HERE = 77
 # The root file system's bytes, the units that failed, who it is, and where others on its network find something: DHCP's client aside.
-# Who asks for the time has a socket that seems to listen, now and then.
 INSIDE = ("df -B1 --output=size / | tail -n 1; echo failed:$(systemctl --failed --no-legend --plain); cat /etc/machine-id;"
-          " echo listens:$(ss -Hlntup | grep -v systemd-timesyn | awk '{ print $1, $5 }' | grep -Ev ' 127[.]| .::1.:|:(68|546)$')")
+          " echo listens:$(ss -Hlntu | awk '{ print $1, $5 }' | grep -Ev ' 127[.]| .::1.:|:(68|546)$')")
 BOOT = 600  # seconds; an emulated machine on a busy host
 
 
