@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CACHE "private/gocache"
 /* Before the key: what is in the cache is of that driver and Go. */
 #define CACHE_MARK "seeded-"
 
@@ -129,9 +130,14 @@ static int cache_give_again(
 	return cache_give(n, cache, n->plan.cache_uid, f) < 0 ? -1 : mark_give(n, mark, f);
 }
 
+static char *mark_path(const struct preparing *p, const char *cache)
+{
+	return node_path(p->node, "%s/" CACHE_MARK "%s", cache, p->key);
+}
+
 bool driver_is_cached(const struct preparing *p)
 {
-	defer_free char *mark = node_path(p->node, "private/gocache/" CACHE_MARK "%s", p->key);
+	defer_free char *mark = mark_path(p, CACHE);
 	return access(mark, F_OK) == 0;
 }
 
@@ -146,9 +152,9 @@ int driver_cache(void *thing, struct fault *f)
 	const struct preparing *p = thing;
 	struct node *n = p->node;
 	defer_free char *part = node_path(n, CACHE_PART);
-	defer_free char *cache = node_path(n, "private/gocache");
-	defer_free char *mark = mem_printf("%s/" CACHE_MARK "%s", cache, p->key);
-	defer_free char *mark_part = mem_printf("%s/" CACHE_MARK "%s", part, p->key);
+	defer_free char *cache = node_path(n, CACHE);
+	defer_free char *mark = mark_path(p, CACHE);
+	defer_free char *mark_part = mark_path(p, CACHE_PART);
 	if (driver_is_cached(p))
 		return cache_give_again(n, cache, mark, f) < 0 ? -1 : fs_remove_all(part, f);
 	if (fs_mkdirs(part, 0755, f) < 0 ||
