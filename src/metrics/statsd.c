@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -151,9 +152,32 @@ void statsd_sample(enum metric metric, unsigned series, uint64_t ns)
 
 /* ---- where to ---- */
 
+static bool is_loopback(const struct sockaddr *to)
+{
+	if (to->sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)to)->sin6_addr);
+	return to->sa_family == AF_INET &&
+	       ntohl(((const struct sockaddr_in *)to)->sin_addr.s_addr) >> IN_CLASSA_NSHIFT ==
+		       IN_LOOPBACKNET;
+}
+
+/* The first datagram would bind a socket to a port of every address: anybody could send to it. */
+static void loopback_only(int fd, const struct sockaddr *to, socklen_t len)
+{
+	struct sockaddr_storage own;
+	memcpy(&own, to, len);
+	if (to->sa_family == AF_INET6)
+		((struct sockaddr_in6 *)&own)->sin6_port = 0;
+	else
+		((struct sockaddr_in *)&own)->sin_port = 0;
+	(void)bind(fd, (const struct sockaddr *)&own, len); /* without it, it is as above */
+}
+
 static int address_take(const struct addrinfo *found)
 {
 	s.fd = socket(found->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (s.fd >= 0 && is_loopback(found->ai_addr))
+		loopback_only(s.fd, found->ai_addr, found->ai_addrlen);
 	memcpy(&s.to, found->ai_addr, found->ai_addrlen);
 	s.to_len = found->ai_addrlen;
 	return s.fd;

@@ -174,6 +174,13 @@ class Statsd(unittest.TestCase):
         self.told(lambda: statsd.gauge("jails.waiting") or 0)
         self.assertEqual(statsd.gauge("jails.running"), 0)
 
+    def test_the_network_does_not_reach_its_socket(self):
+        self.told(lambda: statsd.count("exec"))  # it has a port since the first datagram
+        sockets = re.findall(r"socket:\[(\d+)\]", " ".join(sky.descriptors(server.parts[0])))
+        with open("/proc/net/udp", encoding="ascii") as table:
+            local = {line.split()[9]: line.split()[1] for line in table.readlines()[1:]}
+        self.assertEqual([local[one].split(":")[0] for one in sockets if one in local], ["%08X" % int.from_bytes(socket.inet_aton("127.0.0.1"), sys.byteorder)])
+
     def test_what_is_done_is_counted(self):
         names = ("exec.value", "exec.panic", "request.function.200", "request.function.422", "request.function.400", "request.health.200", "request.other.404",
                  "cache.source.hit", "cache.artifact.hit")

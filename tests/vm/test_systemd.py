@@ -169,6 +169,11 @@ class Service(unittest.TestCase):
         self.assertIn("watchdog", tool("journalctl", "--no-pager", "-u", UNIT).lower())
         self.assertTrue(Host().upper())
 
+    @staticmethod
+    def write_config(text):
+        with open(CONFIG, "w", encoding="utf-8") as file:
+            file.write(text)
+
     def is_gone(self, host):
         """No group, mount or process of its own is left; another Sky Island may run beside."""
         self.assertEqual((shown("ActiveState"), shown("Result")), ("inactive", "success"))
@@ -200,8 +205,8 @@ class Service(unittest.TestCase):
         self.addCleanup(pool.close)
         with open(CONFIG, encoding="utf-8") as file:
             plain = file.read()
-        with open(CONFIG, "w", encoding="utf-8") as file:
-            json.dump({**json.loads(plain), "filesystem": {"type": "zfs", "zfs_dataset": pool.dataset}}, file)
+        self.addCleanup(self.write_config, plain)
+        self.write_config(json.dumps({**json.loads(plain), "filesystem": {"type": "zfs", "zfs_dataset": pool.dataset}}))
         systemctl("start", UNIT)
         host = Host()
         self.assertTrue(host.upper())
