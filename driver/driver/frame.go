@@ -57,7 +57,7 @@ func (c request) returned() byte {
 
 func ready() {
 	answer(frameReady, "")
-	precise()
+	started()
 }
 
 // loud says whether the last call may have left something in the pipes, which is to be read before another

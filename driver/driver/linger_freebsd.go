@@ -11,5 +11,5 @@ func linger() {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&ready)), 1, 1)
 }
 
-// precise is of linger_linux.go; here nothing was changed.
-func precise() {}
+// started is of linger_linux.go; here nothing was changed.
+func started() {}

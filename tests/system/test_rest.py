@@ -43,12 +43,22 @@ func Burn(ms int) (n int) {
 	return n
 }
 """
+LATE = "example.com/late"
+LATELY = """package late
+
+import "time"
+
+func init() { time.Sleep(time.Second) }
+
+func F() string { return "f" }
+"""
 
 
 def setUpModule():
     global server, tree
     tree = proxy.Tree(tempfile.mkdtemp(prefix="proxy-", dir=sky.work))
     tree.add(SPIN, {"a.go": SOURCE}, go="1.22").add(BURN, {"a.go": BURNER}, go="1.22")
+    tree.add(LATE, {"a.go": LATELY}, go="1.22")
     server = sky.Sky("rest", modules=tree.url).start()
     unittest.addModuleCleanup(server.close)
 
@@ -94,6 +104,22 @@ class Rest(unittest.TestCase):
             sleeper.request("POST", "/api/v1/function", json.dumps({"url": SPIN, "call": "Sleep(4500)"}))
             sky.until(lambda: resting - set(self.resting()), 4, "the end of its rest with its call")
         self.assertEqual(server.call(SPIN, "F()").json.get("data"), "f")
+
+
+class Start(unittest.TestCase):
+    """What a program may do until it is ready, and then: its timers' precision in ns, and whether it gets huge pages."""
+
+    def seen(self):
+        programs = [pid for pid in server.jail_pids() if sky.status(pid).get("NSpid", "").split()[-1:] == ["2"]]
+        return {(sky._read("/proc/%d/timerslack_ns" % pid).strip(), sky.status(pid).get("THP_enabled", "").strip()) for pid in programs}
+
+    def test_it_is_cheap_until_it_is_ready(self):
+        own = sky._read("/proc/self/timerslack_ns").strip(), sky.status(os.getpid())["THP_enabled"].strip()
+        caller = threading.Thread(target=server.call, args=(LATE, "F()"), daemon=True)
+        caller.start()
+        sky.until(lambda: ("500000", "0") in self.seen(), what="one that starts")
+        caller.join()
+        sky.until(lambda: server.jail_pids() and self.seen() == {own}, 20, "none but those that are ready")
 
 
 class Memory(unittest.TestCase):

@@ -78,12 +78,11 @@ func buildProgram(request buildRequest, bulk io.Writer) (any, error) {
 		report.Others = b.exports.others
 		report.bound()
 	}
-	program, err := os.Open(b.program())
+	program, err := os.ReadFile(b.program())
 	if err != nil {
 		return nil, err
 	}
-	defer program.Close()
-	_, err = io.Copy(bulk, program)
+	_, err = bulk.Write(program) // in one: the kernel then keeps it in large pieces, which map faster
 	return report, err
 }
 

@@ -317,10 +317,11 @@ static void memory_rules(struct rules *r, enum jail_kind kind)
 
 static void exec_rules(struct rules *r)
 {
-	/* prctl: names of threads and memory areas, precision of timers, and reading back; nothing
-	 * that changes privileges. */
+	/* prctl: names of threads and memory areas, precision of timers, huge pages, and reading
+	 * back; nothing that changes privileges. */
 	static const int prctls[] = {15 /* PR_SET_NAME */, 16 /* PR_GET_NAME */,
-		29 /* PR_SET_TIMERSLACK */, 0x53564d41 /* PR_SET_VMA */, 3 /* PR_GET_DUMPABLE */};
+		29 /* PR_SET_TIMERSLACK */, 41 /* PR_SET_THP_DISABLE */,
+		0x53564d41 /* PR_SET_VMA */, 3 /* PR_GET_DUMPABLE */};
 	shared_inode_rules(r);
 	allow_bits(r, "clone", 0, CLONE_THREAD, CLONE_THREAD);
 	allow_value(r, "execveat", 4, AT_EMPTY_PATH);
