@@ -94,6 +94,10 @@ struct pool_run {
 /* Starts a jail with the program, and with an address where one is granted. NULL: f set. */
 struct pool_run *run_start(struct pool *pool, struct pool_program *program,
 	const struct lease_grant *grant, struct fault *f);
+/* Hears what its program says, which has until init_timeout to be READY. */
+void run_listen(struct pool_run *run);
+/* What its jailer says of it. */
+void run_event(struct jailer_handle *handle, const struct jailer_event *event, int fd);
 /* Gives a run its call, which it makes as soon as it is READY. */
 void run_give(struct pool_run *run, struct pool_call *call);
 /* A READY run makes the call that it has. */
