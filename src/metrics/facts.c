@@ -91,15 +91,15 @@ void metrics_time(enum metric metric, uint64_t ns)
 void metrics_time_of(enum metric metric, unsigned a, unsigned b, uint64_t ns)
 {
 	const struct metric_fact *fact = &metric_facts[metric];
-	const unsigned series = place(fact, a, b);
-	struct metric_histogram *h = &histograms[fact->first + series];
+	const unsigned at = fact->first + place(fact, a, b);
+	struct metric_histogram *h = &histograms[at];
 	unsigned bucket = 0;
 	while (bucket < METRIC_BUCKETS && ns > metric_buckets[bucket].ns)
 		bucket++;
 	h->counts[bucket]++;
 	h->sum_ns += ns;
 	if (statsd_on)
-		statsd_sample(metric, series, ns);
+		statsd_sample(at, ns);
 }
 
 void metrics_set(enum metric metric, uint64_t value)

@@ -47,7 +47,8 @@ extern struct metric_step {
 	uint64_t ns;
 } metric_steps[METRIC_STEPS];
 
-/* statsd.c: something is to be told soon; a time was taken. Cheap where StatsD is off. */
+/* statsd.c, while it is on: something is to be told soon; a time was taken, of the series with this
+ * place among histograms. */
 extern bool statsd_on;
 void statsd_touch(void);
-void statsd_sample(enum metric metric, unsigned series, uint64_t ns);
+void statsd_sample(unsigned place, uint64_t ns);

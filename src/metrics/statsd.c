@@ -1,6 +1,8 @@
 /*
  * Facts to StatsD, in datagrams. Times are kept as they come and worded when they are sent; of
  * counters only what was added since is worded then. So nothing is written on a request's way.
+ * Of more times than are kept each has the same chance to be (Vitter's algorithm R), and their
+ * lines say how many they stand for.
  */
 
 #include "metrics/internal.h"
@@ -10,15 +12,17 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SOON_MS = 100, BEAT_MS = 10000, SAMPLES = 512, LINE = 128 };
+enum { SOON_MS = 100, BEAT_MS = 10000, KEPT = 32, LINE = 128 };
 
-struct sample {
-	uint16_t metric, series;
-	uint64_t ns;
+/* Of one series, since they were sent last. */
+struct times {
+	unsigned seen;
+	uint64_t ns[KEPT];
 };
 
 static struct {
@@ -30,9 +34,8 @@ static struct {
 	uv_getaddrinfo_t resolving;
 	bool is_resolving, warned, armed, gauges_due;
 	uv_timer_t soon, beat;
-	unsigned samples_count;
-	struct sample samples[SAMPLES];
-	uint64_t *sent; /* what was told last: counters and gauges by their place */
+	struct times *times; /* by their series' place */
+	uint64_t *sent;      /* what was told last: counters and gauges by their place */
 	char datagram[STATSD_BYTES];
 	size_t len;
 } s = {.fd = -1};
@@ -80,22 +83,35 @@ static void fact_add(
 	line_add(line, (size_t)len);
 }
 
-static void time_put(char *line, size_t len, uint64_t ns)
+/* `stands_for`: how many times there were for each that is told. */
+static void time_put(char *line, size_t len, uint64_t ns, double stands_for)
 {
 	const unsigned long long us = ns / 1000;
-	const int more = snprintf(line + len, LINE, ":%llu.%03llu|ms", us / 1000, us % 1000);
+	int more = snprintf(line + len, LINE, ":%llu.%03llu|ms", us / 1000, us % 1000);
+	if (stands_for > 1)
+		more += snprintf(line + len + more, LINE - (size_t)more, "|@%.6g", 1 / stands_for);
 	line_add(line, len + (size_t)more);
 }
 
-static void samples_add(void)
+static void times_add(const struct metric_fact *fact, unsigned series)
 {
-	for (unsigned i = 0; i < s.samples_count; i++) {
-		char line[2 * LINE];
-		const struct sample *sample = &s.samples[i];
-		const int len = name_put(line, &metric_facts[sample->metric], sample->series);
-		time_put(line, (size_t)len, sample->ns);
+	struct times *times = &s.times[fact->first + series];
+	const unsigned kept = times->seen < KEPT ? times->seen : KEPT;
+	char line[2 * LINE];
+	const int len = kept > 0 ? name_put(line, fact, series) : 0;
+	for (unsigned i = 0; i < kept; i++)
+		time_put(line, (size_t)len, times->ns[i], (double)times->seen / kept);
+	times->seen = 0;
+}
+
+static void timers_add(void)
+{
+	for (unsigned m = 0; m < METRICS; m++) {
+		const struct metric_fact *fact = &metric_facts[m];
+		const unsigned count = fact->kind == METRIC_TIMER ? metric_series(fact) : 0;
+		for (unsigned i = 0; i < count; i++)
+			times_add(fact, i);
 	}
-	s.samples_count = 0;
 }
 
 static void values_add(void)
@@ -120,7 +136,7 @@ void statsd_flush(void)
 	if (!statsd_on)
 		return;
 	metrics_sample(false);
-	samples_add();
+	timers_add();
 	values_add();
 	datagram_send();
 }
@@ -142,11 +158,14 @@ void statsd_touch(void)
 	(void)uv_timer_start(&s.soon, on_soon, SOON_MS, 0);
 }
 
-void statsd_sample(enum metric metric, unsigned series, uint64_t ns)
+void statsd_sample(unsigned place, uint64_t ns)
 {
-	if (s.samples_count == SAMPLES)
-		samples_add();
-	s.samples[s.samples_count++] = (struct sample){(uint16_t)metric, (uint16_t)series, ns};
+	struct times *times = &s.times[place];
+	unsigned at = times->seen++;
+	if (at >= KEPT)
+		at = (unsigned)lrand48() % times->seen;
+	if (at < KEPT)
+		times->ns[at] = ns;
 	statsd_touch();
 }
 
@@ -230,17 +249,24 @@ static void target_set(const char *host, unsigned port)
 	(void)snprintf(s.port, sizeof(s.port), "%u", port);
 }
 
+/* As long as the process. */
+static void places_make(void)
+{
+	size_t values = 0, timers = 0;
+	for (unsigned m = 0; m < METRICS; m++)
+		*(metric_facts[m].kind == METRIC_TIMER ? &timers : &values) +=
+			metric_series(&metric_facts[m]);
+	s.sent = mem_zero(values, sizeof(*s.sent));
+	s.times = mem_zero(timers, sizeof(*s.times));
+}
+
 void statsd_open(uv_loop_t *loop, const char *host, unsigned port)
 {
 	const struct addrinfo numeric = {
 		.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
 	struct addrinfo *found = NULL;
-	size_t places = 0;
-	for (unsigned m = 0; m < METRICS; m++)
-		places +=
-			metric_facts[m].kind == METRIC_TIMER ? 0 : metric_series(&metric_facts[m]);
 	s.loop = loop;
-	s.sent = mem_zero(places, sizeof(*s.sent)); /* as long as the process */
+	places_make();
 	target_set(host, port);
 	(void)uv_timer_init(loop, &s.soon);
 	(void)uv_timer_init(loop, &s.beat);
@@ -267,7 +293,7 @@ void statsd_send_steps(const char *host, unsigned port)
 			char line[2 * LINE];
 			const int len = snprintf(
 				line, LINE, "initialize_system.%.60s", metric_steps[i].name);
-			time_put(line, (size_t)len, metric_steps[i].ns);
+			time_put(line, (size_t)len, metric_steps[i].ns, 1);
 		}
 		datagram_send();
 		(void)close(s.fd);

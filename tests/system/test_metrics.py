@@ -29,7 +29,7 @@ PARENT = "00-%s-b7ad6b7169203331-01" % TRACE
 
 
 class Listener:
-    """StatsD's side: every line that came, as (name, value, type)."""
+    """StatsD's side: every line that came, as (name, value, type, how many it stands for)."""
 
     def __init__(self, port=0):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -53,9 +53,9 @@ class Listener:
                 return
             self.longest = max(self.longest, len(datagram))
             for line in datagram.decode().split("\n"):
-                found = re.fullmatch(r"([a-z_][a-z0-9_.]*):(\d+(?:\.\d+)?)\|(c|ms|g)", line)
+                found = re.fullmatch(r"([a-z_][a-z0-9_.]*):(\d+(?:\.\d+)?)\|(c|ms|g)(?:\|@(0\.\d+))?", line)
                 if found:
-                    self.lines.append((found[1], float(found[2]), found[3]))
+                    self.lines.append((found[1], float(found[2]), found[3], 1 / float(found[4] or 1)))
                 else:
                     self.bad.append(line)
 
@@ -64,6 +64,9 @@ class Listener:
 
     def count(self, name, kind="ms"):
         return sum(1 for line in list(self.lines) if line[0] == name and line[2] == kind)
+
+    def stand_for(self, name):
+        return sum(line[3] for line in list(self.lines) if line[0] == name and line[2] == "ms")
 
     def gauge(self, name):
         told = [line[1] for line in list(self.lines) if line[0] == name and line[2] == "g"]
@@ -176,10 +179,7 @@ class Statsd(unittest.TestCase):
 
     def test_the_network_does_not_reach_its_socket(self):
         self.told(lambda: statsd.count("exec"))  # it has a port since the first datagram
-        sockets = re.findall(r"socket:\[(\d+)\]", " ".join(sky.descriptors(server.parts[0])))
-        with open("/proc/net/udp", encoding="ascii") as table:
-            local = {line.split()[9]: line.split()[1] for line in table.readlines()[1:]}
-        self.assertEqual([local[one].split(":")[0] for one in sockets if one in local], ["%08X" % int.from_bytes(socket.inet_aton("127.0.0.1"), sys.byteorder)])
+        self.assertEqual(self.udp_sockets(server), ["127.0.0.1"])
 
     def test_what_is_done_is_counted(self):
         names = ("exec.value", "exec.panic", "request.function.200", "request.function.422", "request.function.400", "request.health.200", "request.other.404",
@@ -200,6 +200,17 @@ class Statsd(unittest.TestCase):
         self.assertEqual([b - a for a, b in zip(times, after)], [4, 3, 2])
         self.assertEqual(statsd.bad, [])
         self.assertLessEqual(statsd.longest, 1432)
+
+    def test_many_times(self):
+        """A few of each tenth of a second are told, which stand for all."""
+        name, requests = "request.health.2xx", 3000
+        before, lines = statsd.stand_for(name), statsd.count(name)
+        with contextlib.closing(server.connection()) as connection:
+            for _ in range(requests):
+                self.assertEqual(server.send("GET", "/healthcheck", connection=connection).status, 200)
+        sky.until(lambda: round(statsd.stand_for(name) - before, 1) == requests, what="word of all")
+        self.assertLess(statsd.count(name) - lines, requests)
+        self.assertEqual(statsd.bad, [])
 
     def test_a_killed_jail(self):
         before = statsd.sum("jail.killed"), statsd.count("jail.killed.time"), statsd.sum("request.function.499")
@@ -227,22 +238,18 @@ class Statsd(unittest.TestCase):
             usual.close()
 
     def udp_sockets(self, own):
-        """Those that its server has."""
-        pid, _ = own.parts
+        """The addresses of those that its server has."""
+        held = sky.descriptors(own.parts[0])
         with open("/proc/net/udp", encoding="ascii") as file:
-            inodes = {"socket:[%s]" % line.split()[9] for line in file.read().splitlines()[1:]}
-        held = set()
-        for fd in os.listdir("/proc/%d/fd" % pid):
-            with contextlib.suppress(FileNotFoundError):
-                held.add(os.readlink("/proc/%d/fd/%s" % (pid, fd)))
-        return inodes & held
+            rows = [line.split() for line in file.read().splitlines()[1:]]
+        return [socket.inet_ntoa(int(row[1].split(":")[0], 16).to_bytes(4, sys.byteorder)) for row in rows if "socket:[%s]" % row[9] in held]
 
     def test_off(self):
-        self.assertEqual(len(self.udp_sockets(server)), 1)
+        self.assertEqual(self.udp_sockets(server), ["127.0.0.1"])
         with sky.Sky("metrics", modules=tree.url, metrics={"statsd": None}, jails={"monitoring_addr": "127.0.0.1"}) as own:
             self.assertEqual(own.call("strings", 'ToUpper("a")').status, 200)
             self.assertGreaterEqual(value(scrape(own)[1], "sky_exec_seconds_count"), 1)
-            self.assertEqual(self.udp_sockets(own), set())
+            self.assertEqual(self.udp_sockets(own), [])
 
 
 class Prometheus(unittest.TestCase):
