@@ -1,74 +1,6 @@
-/* `-i` on FreeBSD: the order of its steps and their arguments, killed and failing anywhere, another
- * release. */
+/* `-i` on FreeBSD: the order of its steps and their arguments, failing anywhere, another release. */
 
-#include "prepare_world.h"
-
-#include <ftw.h>
-
-/* ---- what is there ---- */
-
-static struct buf *listed;
-static size_t listed_root;
-
-static int entry_list(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)type;
-	(void)ftw;
-	defer_free char *text =
-		S_ISREG(st->st_mode) ? fs_read(path, (size_t)1 << 20, NULL, NULL) : NULL;
-	buf_printf(listed, "%s %o %s\n", path + listed_root, (unsigned)st->st_mode,
-		text != NULL ? text : "");
-	return 0;
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Everything below a directory of the fakes, in order; the caller frees. */
-static char *inventory(const struct world *w, const char *name)
-{
-	struct buf text = {0};
-	struct buf out = {0};
-	char *lines[512];
-	size_t count = 0;
-	defer_free char *path = fakes_at(&w->k, name);
-	listed = &text;
-	listed_root = strlen(path);
-	(void)nftw(path, entry_list, 16, FTW_PHYS);
-	buf_puts(&out, "");
-	char *save = NULL;
-	for (char *line = text.data != NULL ? strtok_r(text.data, "\n", &save) : NULL;
-		line != NULL && count < 512; line = strtok_r(NULL, "\n", &save))
-		lines[count++] = line;
-	qsort(lines, count, sizeof(*lines), by_text);
-	for (size_t i = 0; i < count; i++)
-		buf_printf(&out, "%s\n", lines[i]);
-	buf_finish(&text);
-	return out.data != NULL ? out.data : mem_strdup("");
-}
-
-/* What it is for: base with its marks, packages, toolchain. The numbers of marks tell how often it
- * was begun, which may differ. */
-static char *result(const struct world *w)
-{
-	defer_free char *base = inventory(w, "state/jails/base-14.2-RELEASE");
-	defer_free char *packages = inventory(w, "state/packages");
-	defer_free char *go = inventory(w, "state/toolchain");
-	defer_free char *order =
-		fakes_get(&w->k, "pool/tank/sky/sky-1/base-14.2-RELEASE/.ds/order");
-	const char *word = strchr(order, '-');
-	return mem_printf("%s\n%s\n%s\n%s", base, packages, go, word != NULL ? word : "none");
-}
-
-static unsigned long size_of(const struct world *w, const char *name)
-{
-	struct stat st;
-	defer_free char *path = mem_printf("%s/mirror/%s", w->k.dir, name);
-	assert_int_equal(stat(path, &st), 0);
-	return (unsigned long)st.st_size;
-}
+#include "prepare_result.h"
 
 /* ---- the order ---- */
 
@@ -180,58 +112,6 @@ static void again(void **state)
 	assert_false(fakes_has(&w->k, "brought"));
 }
 
-/* ---- killed ---- */
-
-static bool changes(const char *line)
-{
-	return strncmp(line, "zfs list", 8) != 0 && strncmp(line, "zfs get", 7) != 0;
-}
-
-static bool has_middle(const char *line)
-{
-	return strncmp(line, "zfs snapshot", 12) == 0 || strncmp(line, "zfs", 3) != 0;
-}
-
-static void killed_and_goes_on(struct world *w, const char *when, const char *whole)
-{
-	put_back(w, "14.2-RELEASE");
-	fakes_put(&w->k, "kill", when);
-	int did = run(w, NODE_INIT);
-	if (did != KILLED)
-		fail_msg("%s: %d %s", when, did, w->f.text);
-	fakes_drop(&w->k, "log");
-	if (run(w, NODE_INIT) != 0)
-		fail_msg("after %s: %s", when, w->f.text);
-	defer_free char *now = result(w);
-	if (strcmp(now, whole) != 0)
-		fail_msg("after %s:\n%s\ninstead of\n%s", when, now, whole);
-	assert_int_equal(brought(w, "base.txz"), size_of(w, "base.txz"));
-	assert_int_equal(brought(w, "lib32.txz"), size_of(w, "lib32.txz"));
-	assert_int_equal(brought(w, "toolchain"), 1);
-}
-
-static void killed_anywhere_it_goes_on(void **state)
-{
-	struct world *w = *state;
-	prepared(w);
-	defer_free char *whole = result(w);
-	defer_free char *log = fakes_log(&w->k);
-	unsigned kills = 0;
-	unsigned number = 0;
-	char *save = NULL;
-	for (char *line = strtok_r(log, "\n", &save); line != NULL;
-		line = strtok_r(NULL, "\n", &save)) {
-		char when[32];
-		number++;
-		for (int i = 0; changes(line) && i < (has_middle(line) ? 2 : 1); i++, kills++) {
-			(void)snprintf(
-				when, sizeof(when), "%u %s\n", number, i == 0 ? "before" : "amid");
-			killed_and_goes_on(w, when, whole);
-		}
-	}
-	assert_int_equal(kills, 27);
-}
-
 /* ---- failing ---- */
 
 static void fails_and_is_undone(struct world *w, unsigned number, const char *whole)
@@ -321,7 +201,6 @@ int main(void)
 		cmocka_unit_test(the_steps_are_the_originals),
 		IN_WORLD(the_order_and_the_arguments),
 		IN_WORLD(again),
-		IN_WORLD(killed_anywhere_it_goes_on),
 		IN_WORLD(failing_anywhere_it_is_undone),
 		IN_WORLD(a_failed_upgrade_leaves_the_base),
 		IN_WORLD(another_release_replaces_it_when_it_is_ready),
