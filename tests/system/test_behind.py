@@ -23,12 +23,12 @@ def setUpModule():
 
 class Behind(unittest.TestCase):
     def setUp(self):
-        self.connections = [server.connection() for _ in range(16)]
-        for connection in self.connections:
-            connection.connect()
-            self.addCleanup(connection.close)
         for _ in range(QUICK):
             self.assertEqual(server.call(R, "Sum(1)").status, 200)
+        self.connections = [server.connection() for _ in range(16)]
+        for connection in self.connections:  # last: the server closes what says nothing for long
+            connection.connect()
+            self.addCleanup(connection.close)
 
     def burst(self, *calls, leave=()):
         """All at once, each on its connection: (status, code, data, stdout, used before, seconds) of each; None of those that leave."""
