@@ -168,6 +168,8 @@ static void facts_go_out_in_full_datagrams(void **state)
 
 	for (unsigned i = 0; i < 1000; i++)
 		metrics_time(METRIC_EXEC, 1234567);
+	for (unsigned i = 0; i < 32 * 4; i++)
+		metrics_time_of(METRIC_REQUEST_TIME, METRIC_ENDPOINT_FUNCTION, i % 4, 1234567);
 	for (unsigned i = 0; i < 7; i++)
 		metrics_count(METRIC_POOL_ASKED, METRIC_POOL_MISS, 0);
 	metrics_count(METRIC_REQUEST, METRIC_ENDPOINT_FUNCTION, metrics_status(503));
@@ -178,7 +180,9 @@ static void facts_go_out_in_full_datagrams(void **state)
 	assert_true(longest <= STATSD_BYTES);
 	assert_true(longest > STATSD_BYTES - 40); /* full ones, but for the last */
 	assert_true(datagrams <= second.len / (STATSD_BYTES - 40) + 1);
-	assert_int_equal(lines_of(&second, "exec:1.234|ms\n"), 1000);
+	assert_int_equal(lines_of(&second, "exec:1.234|ms|@0.032\n"), 32); /* stand for all */
+	assert_int_equal(lines_of(&second, "exec:"), 32);
+	assert_int_equal(lines_of(&second, "request.function.4xx:1.234|ms\n"), 32);
 	assert_int_equal(lines_of(&second, "pool.miss:7|c\n"), 1);
 	assert_int_equal(lines_of(&second, "request.function.503:1|c\n"), 1);
 	assert_int_equal(lines_of(&second, "request.jail.4xx:0.000|ms\n"), 1);
