@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum {
 	ENDING_MS = 200, /* a driver that has answered gets this long to end by itself */
