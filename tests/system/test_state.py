@@ -308,7 +308,7 @@ class Jailers(State):
         self.nothing_left(own)
 
     def test_stub_and_driver_killed_from_outside(self):
-        own = self.sky()
+        own = self.sky(jails={"waiting_max": 1})  # a second would be kept where calls come as near each other as these
         self.warm(own)
         for which in (min, max):
             sky.until(lambda: len(own.jail_pids()) == 2, 2, "the waiting jail")
