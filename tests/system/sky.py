@@ -286,15 +286,18 @@ class Sky:
 
     @property
     def parts(self):
-        """The pids of its server and jailers; these have the instance's name, and their helpers one of their own."""
-        server, jailers = None, []
-        for pid in children(self.process.pid):
-            name = status(pid).get("Name")
-            if name == self.instance:
-                jailers.append(pid)
-            elif name == "sky-island" and server is None:  # a program that is about to be started looks the same for a moment
-                server = pid
-        return server, jailers
+        """The pids of its server and jailers; these have the instance's name, and their helpers one of their own. Who has not
+        got its name yet looks like the server for a moment."""
+        found = {}
+
+        def named():
+            found.clear()
+            for pid in children(self.process.pid):
+                found.setdefault(status(pid).get("Name"), []).append(pid)
+            return len(found.get("sky-island", [])) <= 1
+
+        until(named, what="names of all but the server")
+        return next(iter(found.get("sky-island", [])), None), found.get(self.instance, [])
 
     def jail_pids(self):
         """All processes of its jails."""

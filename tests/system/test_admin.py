@@ -410,7 +410,6 @@ class Hangup(unittest.TestCase):
 
     def test_tokens(self):
         self.assertEqual((self.get("first-token"), self.get("second-token")), (200, 403))
-        sky.until(lambda: len(self.own.parts[1]) == len(os.sched_getaffinity(0)), what="jailers under their name")  # until then one looks like the server
         parts = self.own.parts
         self.token("second-token")
         self.assertEqual(self.get("second-token"), 403)
