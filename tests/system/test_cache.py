@@ -175,7 +175,7 @@ class Restart(Cache):
         with open("/proc/%d/stat" % own.parts[0], encoding="ascii") as file:
             busy = sum(map(int, file.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK") / sky.SLOW
         print("      100,000 artifacts: start and first call %.2f s, of the cpu %.2f s" % (took, busy), flush=True)
-        self.assertLess(busy, 1 if sky.SLOW == 1 else 2)  # emulated, computing is slower still at times
+        self.assertLess(busy, 1)
         self.assertLess(took, 5)
 
 
