@@ -15,6 +15,7 @@ TARGETS = (
     ("sustained_over_cgi", ">=", 1.5, None, "the same over nginx + fcgiwrap, no isolation"),
     ("reuse_rps_over_go_http", ">=", 0.7, 1.0, "calls a second with reuse over a Go net/http server"),
     ("cpu_ms_per_call", None, None, None, "cpu time of all our processes for a call at saturation"),
+    ("overload_p99_over_bound", "<=", 1.0, None, "ten times the sustainable rate: p99 of those served over its bound"),
     ("new_arguments_builds", "<=", 0, None, "builds by 1,000 calls with new arguments and other functions"),
     ("first_call_over_go_build", "<=", 1.25, 1.0, "first call of a fetched package over go build of its main"),
     ("memory_per_waiting_jail_mib", "<=", 1.5, None, "PSS of a jail's processes and its group's kernel memory"),
@@ -86,6 +87,11 @@ def builds_counted(raw):
     return ran["builds"] if ran["statuses"] == {"200": ran["answered"]} else None
 
 
+def overload(raw):
+    figures = overload_figures(raw)
+    return figures and figures["accepted_p99_ms"] / figures["bound_ms"]
+
+
 def memory(raw):
     jail = raw["memory"].get("waiting_jail")
     return jail and jail["pss_mib"] + (jail["kernel_mib"] or 0)
@@ -100,6 +106,7 @@ def is_met(how, wanted, value):
 def values_of(raw, rounds, ratios):
     values = {name: ratio and ratio["median"] for name, ratio in ratios.items()}
     values["cpu_ms_per_call"] = rounds.median("call.16/cpu_ms")
+    values["overload_p99_over_bound"] = overload(raw)
     values["new_arguments_builds"] = builds_counted(raw)
     values["first_call_over_go_build"] = builds.ratio(raw["first_calls"])
     values["memory_per_waiting_jail_mib"] = memory(raw)

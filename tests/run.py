@@ -254,8 +254,11 @@ class Parts:
                      env={**os.environ, "TMPDIR": temporary, "ASAN_OPTIONS": "detect_leaks=0"})
 
     def vm(self, *options):
-        """The system's suite, with cgroup v2 and systemd; an emulated machine takes an hour for it."""
+        """The system's suite, with cgroup v2 and systemd; an emulated machine takes an hour for it. SKY_SHARD=K/N: a part of it."""
         self.prepare()
+        shard = os.environ.get("SKY_SHARD")
+        if shard and not options:
+            options = ("--shard", shard)
         return Suite("vm", [sys.executable, os.path.join(TOP, "tests/vm/run.py"), *options], read_closing, 9000)
 
     def vm_quick(self):

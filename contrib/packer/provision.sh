@@ -1,6 +1,7 @@
 #!/bin/sh
 # provision.sh: makes a new FreeBSD the appliance: Sky Island built from /root/sky-island.tar, as a service with a token of its own.
-# RELEASE_URL is where the jails' base comes from at the first start.
+# RELEASE_URL is where the jails' base comes from at the first start. Sky Island is compiled, linked, model-tested; not yet run
+# on FreeBSD.
 set -eu
 
 mkdir -p /root/sky-island

@@ -1,4 +1,5 @@
 # FreeBSD 14 on ZFS with Sky Island as its service, for VirtualBox and for QEMU (docs/appliance.md). Validated; not yet built.
+# Sky Island is compiled, linked, model-tested; not yet run on FreeBSD.
 packer {
   required_version = ">= 1.6.6"
 }

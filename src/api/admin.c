@@ -67,28 +67,38 @@ static void text_set(json_t *to, const char *name, const char *text)
 	(void)json_object_set_new(to, name, valid != NULL ? json_stringn(valid, len) : json_null());
 }
 
-static json_t *jail_json(
-	const struct api *api, const struct jailer_handle *h, const struct utsname *system)
+static void known_set(json_t *to, const char *name, const char *text)
+{
+	text_set(to, name, text[0] != '\0' ? text : NULL);
+}
+
+/* NULL: there is no such jail now. Of one that the kernel does not tell us about nothing is made
+ * up. */
+static json_t *jail_json(const struct api *api, const struct jailer_handle *h)
 {
 	struct jailer_view view = {0};
-	char name[JAILER_NAME_MAX];
+	struct jail_description is;
+	struct utsname system;
+	struct fault f = {0};
 	char started[40];
-	defer_free char *path = mem_printf("%s/base%s", api->setup.state,
-		h->kind == JAIL_EXEC       ? ""
-		: h->kind == JAIL_EXEC_NET ? "-net"
-					   : "-tools");
-	json_t *jail = json_object();
 	h->show(h, &view);
-	jailer_handle_name(h, name);
+	const struct jail_asked asked = {.jid = h->jid, .kind = h->kind, .ip4 = view.ip4};
+	const int found = jail_backend->describe(api->setup.plan, &asked, &is, &f);
+	if (found == 0)
+		return NULL;
+	if (found < 0)
+		log_warn("a jail cannot be described: %s", f.text);
+	json_t *jail = json_object();
+	(void)uname(&system);
 	time_print(h->started_ns, started);
-	text_set(jail, "host", system->nodename);
-	text_set(jail, "ip4", view.ip4);
+	text_set(jail, "host", system.nodename);
+	known_set(jail, "ip4", is.ip4);
 	text_set(jail, "ip6", NULL); /* jails have none */
-	(void)json_object_set_new(jail, "jid", json_integer((json_int_t)h->jid));
-	text_set(jail, "name", name);
-	text_set(jail, "OSRelease", system->release);
-	text_set(jail, "path", path);
-	text_set(jail, "hostname", JAIL_HOSTNAME);
+	(void)json_object_set_new(jail, "jid", json_integer((json_int_t)is.jid));
+	known_set(jail, "name", is.name);
+	known_set(jail, "OSRelease", is.osrelease);
+	known_set(jail, "path", is.path);
+	known_set(jail, "hostname", is.hostname);
 	text_set(jail, "state", view.state);
 	text_set(jail, "module", view.module);
 	text_set(jail, "started_at", started);
@@ -104,7 +114,7 @@ static int by_jid(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* All jails, the oldest first. The caller frees. */
+/* All jails in the order of their jids, those first that have none yet. The caller frees. */
 static struct jailer_handle **jails_sorted(const struct api *api, size_t *count)
 {
 	const size_t max = jailer_client_count(api->setup.jailers);
@@ -125,15 +135,16 @@ void jails_get(struct api *api, struct http_exchange *x)
 		fault_respond(x, &f);
 		return;
 	}
-	struct utsname system;
-	(void)uname(&system);
 	struct jailer_handle **handles = jails_sorted(api, &count);
 	json_t *list = json_array();
 	size_t i = 0;
 	while (i < count && handles[i]->jid <= after)
 		i++;
-	for (; i < count && json_array_size(list) < limit; i++)
-		(void)json_array_append_new(list, jail_json(api, handles[i], &system));
+	for (; i < count && json_array_size(list) < limit; i++) {
+		json_t *jail = jail_json(api, handles[i]);
+		if (jail != NULL)
+			(void)json_array_append_new(list, jail);
+	}
 	if (i < count) /* RFC 8288 */
 		http_add_header(x, "Link", "<%s?limit=%llu&after=%llu>; rel=\"next\"", http_path(x),
 			(unsigned long long)limit, (unsigned long long)handles[i - 1]->jid);
@@ -147,7 +158,9 @@ void jails_delete(struct api *api, struct http_exchange *x)
 	struct jailer_handle **handles = jails_sorted(api, &count);
 	json_t *deleted = json_array();
 	for (size_t i = 0; i < count; i++) {
-		(void)json_array_append_new(deleted, json_integer((json_int_t)handles[i]->jid));
+		if (handles[i]->jid != 0)
+			(void)json_array_append_new(
+				deleted, json_integer((json_int_t)handles[i]->jid));
 		handles[i]->kill(handles[i]);
 	}
 	free((void *)handles);
@@ -157,37 +170,45 @@ void jails_delete(struct api *api, struct http_exchange *x)
 
 /* ---- one of them ---- */
 
+static void gone_respond(struct http_exchange *x, uint64_t jid)
+{
+	struct fault f = {0};
+	(void)fault_code(&f, FAULT_NOT_FOUND, "jail_not_found",
+		"there is no jail with the id %llu, or no longer; GET /api/v1/admin/jails shows "
+		"those that are there",
+		(unsigned long long)jid);
+	fault_respond(x, &f);
+}
+
 /* The jail that the path names; NULL: answered. */
 static struct jailer_handle *jail_find(const struct api *api, struct http_exchange *x)
 {
 	struct fault f = {0};
 	uint64_t jid = 0;
-	struct jailer_handle *h = NULL;
-	if (!number_read(path_parameter(x), &jid))
+	if (!number_read(path_parameter(x), &jid)) {
 		(void)fault_code(&f, FAULT_INPUT, "jail_id_invalid",
 			"a jail's id is a whole number, the jid that GET /api/v1/admin/jails "
 			"shows");
-	else if ((h = jailer_client_find(api->setup.jailers, jid)) == NULL)
-		(void)fault_code(&f, FAULT_NOT_FOUND, "jail_not_found",
-			"there is no jail with the id %llu, or no longer; GET /api/v1/admin/jails "
-			"shows those that are there",
-			(unsigned long long)jid);
-	if (h == NULL)
 		fault_respond(x, &f);
+		return NULL;
+	}
+	struct jailer_handle *h = jailer_client_find(api->setup.jailers, jid);
+	if (h == NULL)
+		gone_respond(x, jid);
 	return h;
 }
 
-void jail_get(struct api *api, struct http_exchange *x)
+void jail_one_get(struct api *api, struct http_exchange *x)
 {
 	const struct jailer_handle *h = jail_find(api, x);
-	struct utsname system;
-	if (h == NULL)
-		return;
-	(void)uname(&system);
-	json_respond(x, 200, json_pack("{s:o}", "details", jail_json(api, h, &system)));
+	json_t *jail = h != NULL ? jail_json(api, h) : NULL;
+	if (jail != NULL)
+		json_respond(x, 200, json_pack("{s:o}", "details", jail));
+	else if (h != NULL)
+		gone_respond(x, h->jid);
 }
 
-void jail_delete(struct api *api, struct http_exchange *x)
+void jail_one_delete(struct api *api, struct http_exchange *x)
 {
 	struct jailer_handle *h = jail_find(api, x);
 	char name[JAILER_NAME_MAX];

@@ -12,7 +12,7 @@
 struct api_setup {
 	const struct config *config; /* its tokens may be replaced while it runs (SIGHUP) */
 	struct jailer_client *jailers;
-	const char *state; /* path of the state directory, for people */
+	const struct jail_plan *plan; /* what jails are described by, for people */
 	struct invoke_setup invoke;
 	struct leases *leases; /* of network.ip4; NULL: jails get no addresses */
 };

@@ -40,8 +40,8 @@ void function_gone(struct http_exchange *x);
 /* /api/v1/admin/jails and below (admin.c) */
 void jails_get(struct api *api, struct http_exchange *x);
 void jails_delete(struct api *api, struct http_exchange *x);
-void jail_get(struct api *api, struct http_exchange *x);
-void jail_delete(struct api *api, struct http_exchange *x);
+void jail_one_get(struct api *api, struct http_exchange *x);
+void jail_one_delete(struct api *api, struct http_exchange *x);
 
 /* What stands in the path for a route's trailing {id}. */
 const char *path_parameter(const struct http_exchange *x);

@@ -69,8 +69,9 @@ int fs_write_fd(int fd, const void *data, size_t len, struct fault *f)
 
 int fs_write(const char *path, const void *data, size_t len, mode_t mode, struct fault *f)
 {
-	defer_free char *part = mem_printf("%s.part.%ld", path, (long)getpid());
-	defer_close int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	defer_free char *part = mem_printf("%s.part", path);
+	(void)unlink(part);
+	defer_close int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "create %s", part);
 	if (fs_write_fd(fd, data, len, f) < 0 || fchmod(fd, mode) < 0 || rename(part, path) < 0) {

@@ -19,7 +19,8 @@ char *fs_read_fd(int fd, size_t max, size_t *len, struct fault *f);
 char *fs_read(const char *path, size_t max, size_t *len, struct fault *f);
 /* Writes all of it; retries after EINTR and short writes. */
 int fs_write_fd(int fd, const void *data, size_t len, struct fault *f);
-/* Writes a temporary beside path and renames it over: whole or not at all. */
+/* Writes path.part and renames it over: whole or not at all. One process at a time may write a path;
+ * what one leaves that is killed there, the next takes away. */
 int fs_write(const char *path, const void *data, size_t len, mode_t mode, struct fault *f);
 /* fs_write where path does not hold just that already: what is so needs no room again. */
 int fs_keep(const char *path, const void *data, size_t len, mode_t mode, struct fault *f);

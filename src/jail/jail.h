@@ -54,6 +54,12 @@ static inline bool jail_runs_call(enum jail_kind kind)
 	return kind == JAIL_EXEC || kind == JAIL_EXEC_NET;
 }
 
+/* The first half of what a jail is called; the second is its number. */
+static inline const char *jail_kind_word(enum jail_kind kind)
+{
+	return jail_runs_call(kind) ? "exec" : kind == JAIL_BUILD ? "build" : "fetch";
+}
+
 /* What a slot is made for. */
 struct jail_order {
 	enum jail_kind kind;
@@ -93,6 +99,20 @@ struct jail_plan {
 					  read-only into git jails at the same place */
 	const struct net_setup *net;   /* NULL: no jail gets an address */
 	const struct storage *storage; /* where roots live; the backend's helpers' */
+};
+
+/* A jail as the server knows it, and what is shown of it to administrators: as the kernel has it,
+ * where the kernel keeps such a record. */
+struct jail_asked {
+	uint64_t jid; /* as jailer_handle has it */
+	enum jail_kind kind;
+	const char *ip4; /* NULL: it has no address */
+};
+
+struct jail_description {
+	uint64_t jid;
+	/* "": there is none */
+	char name[256], path[1024], hostname[256], ip4[16], osrelease[65];
 };
 
 /* Descriptors a slot is made of: the backend alone knows what they are. The helper sends them to
@@ -150,6 +170,10 @@ struct jail_backend {
 	int (*destroy)(const struct jail_plan *plan, unsigned slot, struct fault *f);
 	/* Kernel objects of slots that exist now, whoever made them; for doctor. */
 	unsigned (*count)(const struct jail_plan *plan);
+	/* In the server, which has no rights. 1; 0: there is no such jail now; -1: out has the jid
+	 * and nothing else. */
+	int (*describe)(const struct jail_plan *plan, const struct jail_asked *asked,
+		struct jail_description *out, struct fault *f);
 };
 
 /* The jailer's part of it. What it needs to know beyond the plan, prepare found out: `give` puts
@@ -176,6 +200,8 @@ struct jail_runner {
 	void (*rest)(const struct jail_parts *parts, bool rests);
 	/* The listener of a fetch jail in parts, or -1; stays the parts'. */
 	int (*listener)(const struct jail_parts *parts);
+	/* The kernel's number of a slot's jail. NULL: kernels of this platform number none. */
+	uint64_t (*jid)(const struct jail_parts *parts);
 };
 
 /* The platform's, chosen by the build. */

@@ -44,7 +44,8 @@ struct jailer_client {
 	uv_loop_t *loop;
 	struct connection *connections[JAILERS_MAX];
 	unsigned attached, whole, turn; /* connections now, and when none is missing; whose turn */
-	uint64_t last_jid;
+	uint64_t last_number;
+	bool numbered; /* by the kernel */
 	struct place *places;
 	uint32_t places_count, free_first, used;
 	struct started *lost; /* by jailers that died, until their slots were cleared */
@@ -202,6 +203,10 @@ static void event_deliver(struct jailer_client *c, const struct jailer_event *ev
 			(void)close(fd);
 		return;
 	}
+	if (event->type == JAILER_NUMBERED) {
+		h->jid = event->jid;
+		return;
+	}
 	if (event->type != JAILER_STARTED) {
 		end_count(p, event);
 		place_give(c, p);
@@ -276,9 +281,10 @@ static void connection_readable(uv_poll_t *poll, int status, int events)
 	}
 }
 
-struct jailer_client *jailer_client_create(uv_loop_t *loop)
+struct jailer_client *jailer_client_create(uv_loop_t *loop, bool numbered)
 {
 	struct jailer_client *c = mem_zero(1, sizeof(*c));
+	c->numbered = numbered;
 	c->loop = loop;
 	c->free_first = UINT32_MAX;
 	return c;
@@ -350,7 +356,8 @@ static int start_send(struct jailer_client *c, struct jailer_handle *h,
 	h->starting = kind == JAIL_EXEC;
 	k->starting += h->starting;
 	if (fdpass_send(k->socket, &request, sizeof(request), fds, JAILER_START_FDS) == 0) {
-		h->jid = ++c->last_jid;
+		h->number = ++c->last_number;
+		h->jid = c->numbered ? 0 : h->number;
 		h->started_ns = clock_unix_ns();
 		h->kind = kind;
 		if (request.address != 0)
@@ -435,7 +442,7 @@ size_t jailer_client_list(const struct jailer_client *c, struct jailer_handle **
 
 struct jailer_handle *jailer_client_find(const struct jailer_client *c, uint64_t jid)
 {
-	for (uint32_t i = 0; i < c->places_count; i++) {
+	for (uint32_t i = 0; jid != 0 && i < c->places_count; i++) {
 		if (c->places[i].handle != NULL && c->places[i].handle->jid == jid)
 			return c->places[i].handle;
 	}
@@ -444,10 +451,8 @@ struct jailer_handle *jailer_client_find(const struct jailer_client *c, uint64_t
 
 void jailer_handle_name(const struct jailer_handle *h, char name[JAILER_NAME_MAX])
 {
-	const char *kind = jail_runs_call(h->kind) ? "exec"
-			   : h->kind == JAIL_BUILD ? "build"
-						   : "fetch";
-	(void)snprintf(name, JAILER_NAME_MAX, "%s-%llu", kind, (unsigned long long)h->jid);
+	(void)snprintf(name, JAILER_NAME_MAX, "%s-%llu", jail_kind_word(h->kind),
+		(unsigned long long)h->number);
 }
 
 void jailer_client_destroy(struct jailer_client *c)

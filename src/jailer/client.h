@@ -31,14 +31,17 @@ struct jailer_handle {
 	uint64_t id;   /* 0 while it has none */
 	bool starting; /* between its start and jailer_client_ready, or its end */
 	/* Set at its start, for people: */
-	uint64_t jid;        /* 1, 2, 3 … in the order of starts; never used twice by a server */
+	uint64_t number;     /* 1, 2, 3 … in the order of starts; never used twice by a server */
 	uint64_t started_ns; /* since 1970 */
 	enum jail_kind kind;
+	/* Its number; or the kernel's, where that numbers jails, and 0 until there is one. */
+	uint64_t jid;
 };
 
 enum { JAILER_NAME_MAX = 32 };
 
-struct jailer_client *jailer_client_create(uv_loop_t *loop);
+/* `numbered`: the kernel numbers jails, which jailers tell (jail_runner->jid). */
+struct jailer_client *jailer_client_create(uv_loop_t *loop, bool numbered);
 /* Adds a jailer's socket (owned from here on), at start or when one was replaced. */
 int jailer_client_attach(struct jailer_client *c, int socket, struct fault *f);
 /* Starts a jail, with the jailer that has the fewest under way; the descriptors stay the caller's.
@@ -68,8 +71,8 @@ unsigned jailer_client_count(const struct jailer_client *c); /* handles with an 
  * until their event. */
 size_t jailer_client_list(
 	const struct jailer_client *c, struct jailer_handle **handles, size_t max);
-/* The jail of that number, or NULL. */
+/* The jail with that jid, or NULL; none has 0. */
 struct jailer_handle *jailer_client_find(const struct jailer_client *c, uint64_t jid);
-/* What it is called: "exec-17". */
+/* What the server calls it, by its number: "exec-17". */
 void jailer_handle_name(const struct jailer_handle *h, char name[JAILER_NAME_MAX]);
 void jailer_client_destroy(struct jailer_client *c);

@@ -11,6 +11,7 @@
  *   KILL   id
  *   REST, WAKE  id             of an execution jail whose program waits for its call, or has it
  *   STARTED id                a FETCH jail's listener comes with it; not for EXEC
+ *   NUMBERED id, jid          the jail of the kernel's that it has; where kernels number them
  *   EXITED  id, how it ended  the last word about an id that started
  *   FAILED  id, why           the last word about an id that did not
  *   RELEASED address          nothing is left of the jail that a START named it for; comes once
@@ -37,7 +38,13 @@ enum { JAILER_START_FDS = 4 };
 	"the jailer may open no more files: raise the limit on them (ulimit -n), or lower "        \
 	"jails.children_max"
 
-enum jailer_event_type { JAILER_STARTED = 1, JAILER_EXITED, JAILER_FAILED, JAILER_RELEASED };
+enum jailer_event_type {
+	JAILER_STARTED = 1,
+	JAILER_EXITED,
+	JAILER_FAILED,
+	JAILER_RELEASED,
+	JAILER_NUMBERED
+};
 
 /* FAILED for its address alone: another would do. */
 enum jailer_taken {
@@ -56,6 +63,7 @@ struct jailer_event {
 	uint32_t full;          /* FAILED: a disk is full */
 	uint32_t taken;         /* FAILED: enum jailer_taken */
 	uint32_t address;       /* RELEASED */
+	uint64_t jid;           /* NUMBERED */
 	uint64_t cpu_us;        /* EXITED */
 	uint64_t memory_peak;   /* EXITED: bytes */
 	uint64_t lived_ns;      /* EXITED: since it was started */

@@ -74,6 +74,18 @@ static void released_send(struct jailer *j, uint32_t address)
 		outbox_send(&j->out, &event, -1);
 }
 
+/* Administrators find it by that, beside what the system's own tools list. */
+static void numbered_send(struct jailer *j, const struct slot *slot)
+{
+	if (jail_runner->jid == NULL)
+		return;
+	struct jailer_event event = {.type = JAILER_NUMBERED,
+		.kind = slot->kind,
+		.id = slot->id,
+		.jid = jail_runner->jid(&slot->parts)};
+	outbox_send(&j->out, &event, -1);
+}
+
 static const struct failure no_files = {.why = JAILER_NO_FILES};
 static const struct failure killed_early = {.why = "killed before it started"};
 static const struct failure address_in_use = {
@@ -102,6 +114,7 @@ static void jail_start(struct jailer *j, struct slot *slot, const struct waiting
 		[JAIL_PROGRAM] = exec ? w->fds[3] : j->setup->tool,
 	};
 	slot_start(slot, w->request.id, fds);
+	numbered_send(j, slot);
 	/* An execution jail's start is not told: its driver says READY itself. With an address it
 	 * is: the jail has that now. */
 	if (slot->kind != JAIL_EXEC) {

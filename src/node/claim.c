@@ -19,9 +19,10 @@
 static const char mark_text[] = "This directory is kept by Sky Island; `sky-island destroy` "
 				"removes what is its own here.\n";
 
-const char *const node_parts[] = {"admin-token", "artifacts", "base", "base.mark", "base.part",
-	"base-net", "base-net.part", "base-tools", "base-tools.part", "jails", "packages",
-	"private", "run", "sources", "store", "tmp", "tool", "toolchain", NULL};
+const char *const node_parts[] = {"admin-token", "admin-token.part", "artifacts", "base",
+	"base.mark", "base.mark.part", "base.part", "base-net", "base-net.part", "base-tools",
+	"base-tools.part", "jails", "packages", "private", "run", "sources", "store", "tmp", "tool",
+	"toolchain", NULL};
 
 static bool is_there(const struct node *n, const char *name)
 {
@@ -112,10 +113,11 @@ int node_claim_check(const struct node *n, struct fault *f)
 
 int node_claim(const struct node *n, struct fault *f)
 {
-	if (is_there(n, MARK))
-		return 0;
+	struct stat st;
 	defer_free char *path = node_path(n, MARK);
-	defer_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (lstat(path, &st) == 0 && st.st_size > 0)
+		return 0; /* an empty one is of a run that was killed here */
+	defer_close int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "create %s", path);
 	(void)!write(fd, mark_text, sizeof(mark_text) - 1); /* that it is there says enough */

@@ -102,15 +102,22 @@ int node_config_check(const struct node *n, const struct config *c, struct fault
 	return 0;
 }
 
-static int node_storage(struct node *n, struct fault *f)
+enum storage_type node_storage_type(const struct config *c, const char *system)
 {
 	static const enum storage_type types[] = {[CONFIG_FILESYSTEM_ZFS] = STORAGE_ZFS,
 		[CONFIG_FILESYSTEM_OVERLAY] = STORAGE_OVERLAY,
 		[CONFIG_FILESYSTEM_PLAIN] = STORAGE_PLAIN};
+	if (c->filesystem_type != CONFIG_FILESYSTEM_AUTO)
+		return types[c->filesystem_type];
+	if (strcmp(system, "freebsd") == 0)
+		return c->zfs_dataset != NULL ? STORAGE_ZFS : STORAGE_PLAIN;
+	return STORAGE_OVERLAY; /* ZFS only where it is asked for by filesystem.type */
+}
+
+static int node_storage(struct node *n, struct fault *f)
+{
 	const struct config *c = &n->config;
-	const enum storage_type type = c->filesystem_type != CONFIG_FILESYSTEM_AUTO
-					       ? types[c->filesystem_type]
-					       : node_storage_usual(c->zfs_dataset != NULL);
+	const enum storage_type type = node_storage_type(c, node_system);
 	if (storage_init(&n->storage, type, n->state, n->instance, c->zfs_dataset, c->base_jail_dir,
 		    f) < 0)
 		return -1;

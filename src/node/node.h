@@ -17,11 +17,10 @@
 
 enum { NODE_JAILERS_MAX = 16 };
 
-/* Which kind of storage `auto` means here; with zfs_dataset or without. A file of the platform's.
- */
-enum storage_type node_storage_usual(bool dataset);
-/* "linux", "freebsd": Go's word for where jails' programs run. */
+/* "linux", "freebsd": Go's word for where jails' programs run. A file of the platform's. */
 extern const char node_system[];
+/* The kind of storage that is configured; `auto` means what is usual on that system. */
+enum storage_type node_storage_type(const struct config *c, const char *system);
 
 struct node {
 	struct config config;
@@ -110,6 +109,8 @@ void node_git_find(struct node *n);
 int node_git_places(struct node *n, const char *root, struct fault *f);
 /* Fills plan and modules, which need what prepare made. */
 int node_plan(struct node *n, struct fault *f);
+/* That part of it which is the configuration's numbers. */
+void node_plan_limits(struct jail_plan *plan, const struct config *c);
 
 /* spawn.c: a jailer, its program and its helpers. */
 struct spawned {

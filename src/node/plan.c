@@ -194,19 +194,26 @@ static struct jail_limits limits_of(const struct config_limits *c)
 		.memory = c->memory, .pids = c->pids, .tmp = c->tmp, .cpu_percent = c->cpu_percent};
 }
 
+/* On FreeBSD jails.children_max is also what the kernel is told, as in the original: 0 means that
+ * an execution jail may have no jails in it. How many calls it stands for is the pool's to say. */
+void node_plan_limits(struct jail_plan *plan, const struct config *c)
+{
+	plan->limits[JAIL_EXEC] = limits_of(&c->exec);
+	plan->limits[JAIL_EXEC_NET] = limits_of(&c->exec);
+	plan->limits[JAIL_BUILD] = limits_of(&c->build);
+	plan->limits[JAIL_BUILD].together = true;
+	plan->limits[JAIL_FETCH] = plan->limits[JAIL_GIT] = plan->limits[JAIL_BUILD];
+	plan->children_max = c->children_max;
+	plan->builds_max = c->builds_max;
+}
+
 int node_plan(struct node *n, struct fault *f)
 {
 	if (node_pools(n, &n->config.warnings, f) < 0)
 		return -1;
 	modules_fill(n);
 	environments_fill(n);
-	n->plan.limits[JAIL_EXEC] = limits_of(&n->config.exec);
-	n->plan.limits[JAIL_EXEC_NET] = limits_of(&n->config.exec);
-	n->plan.limits[JAIL_BUILD] = limits_of(&n->config.build);
-	n->plan.limits[JAIL_BUILD].together = true;
-	n->plan.limits[JAIL_FETCH] = n->plan.limits[JAIL_GIT] = n->plan.limits[JAIL_BUILD];
-	n->plan.children_max = n->config.children_max;
-	n->plan.builds_max = n->config.builds_max;
+	node_plan_limits(&n->plan, &n->config);
 	n->plan.file_trees = (const char *const *)n->modules.trees;
 	defer_free char *journal = node_path(n, "run/journal");
 	return journal_open(&n->journal, journal, n->plan.slots, f);

@@ -107,7 +107,7 @@ static void on_control(uv_poll_t *handle, int status, int events)
 		if (s->leases != NULL)
 			lease_reload(s->leases, s->node->pools);
 		api_reload(s->api);
-		pool_reuse_end(s->pool, s->node->config.reuse_count > 0);
+		pool_reuse_end(s->pool);
 		sodium_memzero(text, (size_t)n);
 		return;
 	}
@@ -168,7 +168,6 @@ static void pool_open(struct server *s)
 		.queue_ms = ms_of(c->queue_timeout),
 		.idle_ms = (uint64_t)(c->idle_timeout / 1000000),
 		.leases = s->leases,
-		.reuses = c->reuse_count > 0,
 	};
 	s->pool = pool_create(&s->loop, s->jailers, &limits);
 }
@@ -240,7 +239,7 @@ static void api_open(struct server *s)
 	const struct api_setup setup = {
 		.config = &n->config,
 		.jailers = s->jailers,
-		.state = n->state,
+		.plan = &n->plan,
 		.leases = s->leases,
 		.invoke =
 			{
@@ -376,7 +375,7 @@ static int server_open(struct server *s, const int *jailers, unsigned count, str
 	json_object_seed(0);
 	if (uv_loop_init(&s->loop) < 0)
 		return fault_set(f, FAULT_PLATFORM, 0, "no event loop");
-	s->jailers = jailer_client_create(&s->loop);
+	s->jailers = jailer_client_create(&s->loop, jail_runner->jid != NULL);
 	for (unsigned i = 0; i < count; i++) {
 		if (jailer_client_attach(s->jailers, jailers[i], f) < 0)
 			return -1;

@@ -92,6 +92,11 @@ static enum admission_limit limit_of(const struct admission *a, const struct fun
 	return ADMISSION_OPEN;
 }
 
+void admission_places(struct admission *a, unsigned node_max)
+{
+	a->limits.node_max = node_max;
+}
+
 enum admission_limit admission_held_by(const struct admission *a, const struct entry *e)
 {
 	return limit_of(a, e->who.function, e->who.caller, false);

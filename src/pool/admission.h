@@ -98,6 +98,8 @@ struct entry *admission_expired(const struct admission *a, uint64_t now);
 /* All that wait, in some order: e NULL is the first. */
 struct entry *admission_each(const struct admission *a, const struct entry *e);
 
+/* From now on the node has so many places. Who has one keeps it. */
+void admission_places(struct admission *a, unsigned node_max);
 /* The limit that holds it back now; ADMISSION_OPEN: none does. */
 enum admission_limit admission_held_by(const struct admission *a, const struct entry *e);
 unsigned admission_running(const struct admission *a);

@@ -14,14 +14,15 @@ enum {
 	KNOWN_MAX = 64,
 	SLOW_COUNTS = 4, /* … and one that was not as many as this */
 	QUICK_MS = 4,    /* many times a quick call's time, as the cpus may have other work */
+	RETURNS_MAX = 3, /* jails of a call that may end before they read it */
 };
 
 static bool may_follow(const struct pool_run *run)
 {
 	return run->state == RUN_CALLED && !run->ended && run->reuse.staying &&
-	       run->forced == POOL_VALUE && run->peer >= 0 && !run->slow &&
-	       run->behind_count < BEHIND_MAX && run->call->frame.len == FRAME_SLOT &&
-	       run->program != NULL && run->reuse.generation == run->pool->generation;
+	       run->forced == POOL_VALUE && !run->slow && run->behind_count < BEHIND_MAX &&
+	       run->call->frame.len == FRAME_SLOT && run->program != NULL &&
+	       run->reuse.generation == run->pool->generation;
 }
 
 struct pool_run *behind_find(const struct pool_call *call)
@@ -163,14 +164,14 @@ static void own_wait_again(struct pool_run *run)
 	wait_again(run, call);
 }
 
-/* How many calls lie unread, or unsent: they are taken out. */
-static unsigned unread_take(struct pool_run *run)
+/* How many bytes of calls lie unread, or unsent: they are taken out. */
+static size_t unread_take(struct pool_run *run)
 {
 	char slots[(BEHIND_MAX + 1) * FRAME_SLOT];
 	const ssize_t n = run->peer >= 0 ? recv(run->peer, slots, sizeof(slots), MSG_DONTWAIT) : 0;
 	const size_t len = run->unsent.len + (n > 0 ? (size_t)n : 0);
 	unsent_clear(run);
-	return (unsigned)(len / FRAME_SLOT);
+	return len;
 }
 
 /* The last ones first, so that they stand in the queue as they came. */
@@ -188,7 +189,7 @@ void behind_take_back(struct pool_run *run)
 {
 	if (run->behind_count == 0 || run->program == NULL)
 		return;
-	const unsigned unread = unread_take(run);
+	const unsigned unread = (unsigned)(unread_take(run) / FRAME_SLOT);
 	if (unread > run->behind_count) /* it has not come to its own call either */
 		frames_send(run, &run->call->frame);
 	last_wait_again(run, unread);
@@ -196,13 +197,16 @@ void behind_take_back(struct pool_run *run)
 
 void behind_end(struct pool_run *run)
 {
-	const struct pool_call *own = run->call;
-	/* One that ended without a word of its first call's may do so always. */
-	const bool used = own != NULL && own->set != NULL && own->calls_before > 0 &&
-			  own->frame.len == FRAME_SLOT && run->forced == POOL_VALUE;
-	const bool own_too = unread_take(run) > run->behind_count && used;
+	struct pool_call *own = run->call;
+	if (own == NULL && run->behind_count == 0)
+		return;
+	const size_t behind = (size_t)run->behind_count * FRAME_SLOT;
+	const bool unread = unread_take(run) > behind || run->polls_room;
 	last_wait_again(run, run->behind_count);
-	if (own_too)
+	/* One that was READY and ended before it read its call, by whoever killed it: but a program may
+	 * do so always. */
+	if (own != NULL && own->called_ns != 0 && unread && run->forced == POOL_VALUE &&
+		own->returns++ < RETURNS_MAX)
 		own_wait_again(run);
 }
 

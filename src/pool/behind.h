@@ -26,7 +26,7 @@ void behind_note(struct reuse_set *set, bool quiet, uint64_t took_ns);
 void behind_next(struct pool_run *run);
 /* What its program has not read waits again. */
 void behind_take_back(struct pool_run *run);
-/* Its program ended: what it has not begun with waits again. */
+/* Its program ended: what it has not begun with waits again, its own call too. */
 void behind_end(struct pool_run *run);
 /* PASSED came for its call. */
 void behind_passed(struct pool_run *run);

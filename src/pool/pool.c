@@ -1,6 +1,8 @@
 #include "pool/pool_private.h"
 
 #include "base/clock.h"
+#include "base/defer.h"
+#include "base/resident.h"
 #include "metrics/metrics.h"
 #include "pool/behind.h"
 #include "pool/frame.h"
@@ -54,10 +56,27 @@ void run_forget(struct pool_run *run)
 
 /* ---- what runs tell ---- */
 
+static uint64_t resident_of(pid_t pid)
+{
+	defer_close int fd = resident_open(pid);
+	return resident_bytes(fd);
+}
+
+/* What it takes to make one of its program, in time and, until calls have told more, in memory. */
+static void ready_note(struct pool_run *run)
+{
+	struct pool_program *program = run->program;
+	demand_made(&program->demand, clock_mono_ns() - run->started_ns);
+	if (program->bytes == 0)
+		program->bytes = resident_of(run->reuse.pid);
+}
+
 void pool_on_ready(struct pool_run *run)
 {
 	struct pool *pool = run->pool;
 	start_over(pool, run);
+	if (run->program != NULL && run->address == 0)
+		ready_note(run);
 	if (run->address != 0)
 		lease_confirm(pool->limits.leases, run->address);
 	if (run->call != NULL) {
@@ -286,8 +305,11 @@ struct pool_call *pool_call(struct pool *pool, struct pool_program *program,
 		call_free(call);
 		return NULL;
 	}
-	if (request->ip4 == NULL && call->set == NULL)
+	if (request->ip4 == NULL && call->set == NULL) {
 		demand_note(&program->demand, call->asked_ns);
+		if (demand_is_slow(&program->demand))
+			spares_soon(pool, program);
+	}
 	return call;
 }
 

@@ -84,7 +84,6 @@ struct pool_limits {
 	uint64_t queue_ms;          /* and how long; beyond: FAULT_LIMITED */
 	uint64_t idle_ms;           /* a jail waits no longer than this */
 	struct leases *leases;      /* NULL: no call gets an address */
-	bool reuses;                /* some calls' jails may serve others */
 };
 
 /* How long a jail may serve one caller's calls. */
@@ -130,6 +129,5 @@ unsigned pool_waiting(const struct pool *pool);
 /* For the end of the process: ends all waiting jails and keeps none from now on. Calls in progress
  * go on. */
 void pool_drain(struct pool *pool);
-/* No jail that served a call until now gets another: who calls, or what is allowed, has changed.
- * `allowed`: some calls' jails may. */
-void pool_reuse_end(struct pool *pool, bool allowed);
+/* No jail that served a call until now gets another: who calls, or what is allowed, has changed. */
+void pool_reuse_end(struct pool *pool);

@@ -5,6 +5,7 @@
  * that serve several) share. */
 
 #include "base/memory.h"
+#include "pool/pressure.h"
 #include "pool/run.h"
 
 enum { STARTS_MAX = 64 };
@@ -23,11 +24,13 @@ struct pool {
 	/* spares.c */
 	struct pool_run *oldest, *newest; /* all that wait, by age */
 	unsigned waiting, spares;         /* how many wait; and with those that will */
-	uint64_t waiting_bytes;
-	struct memory memory;         /* what there is of it */
-	bool scarce;                  /* of it, when last looked at */
-	struct pool_program *wanting; /* programs whose turn it is not yet to start one */
+	uint64_t waiting_bytes;           /* of those that wait and that will */
+	struct pool_program *wanting;     /* programs whose turn it is not yet to start one */
 	uv_timer_t idle, soon;
+	/* pressure.c */
+	struct memory memory; /* what there is of it */
+	bool scarce;          /* of it, when last looked at */
+	unsigned places;      /* calls that may run at once, limits.running_max at most */
 	/* reuse.c */
 	LIST_HEAD(, pool_run) unsent; /* jails that are sent calls when the loop's turn ends */
 	uv_prepare_t turn;

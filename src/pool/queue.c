@@ -23,6 +23,27 @@ _Static_assert((int)ADMISSION_NODE == (int)METRIC_LIMIT_NODE + 1 &&
 		       (int)ADMISSION_CALLER == (int)METRIC_LIMIT_CALLER + 1,
 	"metrics' limits are those of admission");
 
+/* Of the node's own limits: its places, or how fast it makes jails. */
+static void node_words(const struct pool *pool, unsigned waiting, struct fault *f)
+{
+	const unsigned running = admission_running(pool->admission);
+	if (running < pool->places)
+		(void)fault_code(f, FAULT_LIMITED, "too_many_calls",
+			"more calls come than the node can start jails for in jails.queue_timeout "
+			"(%u run, %u wait); try again later",
+			running, waiting);
+	else if (pool->places < pool->limits.running_max)
+		(void)fault_code(f, FAULT_LIMITED, "too_many_calls",
+			"the node is short of memory and takes no more calls for now (%u run, "
+			"jails.memory_reserve); %u calls wait; try again later",
+			running, waiting);
+	else
+		(void)fault_code(f, FAULT_LIMITED, "too_many_calls",
+			"the node has no place for another call (%u run, jails.children_max: %u); "
+			"%u calls wait; try again later",
+			running, pool->limits.running_max, waiting);
+}
+
 void queue_refuse(const struct pool *pool, enum admission_limit limit, const struct caller *caller,
 	struct fault *f)
 {
@@ -40,10 +61,7 @@ void queue_refuse(const struct pool *pool, enum admission_limit limit, const str
 			"(jails.calls_per_function: %u); %u calls wait; try again later",
 			pool->limits.function_max, waiting);
 	else
-		(void)fault_code(f, FAULT_LIMITED, "too_many_calls",
-			"the node has no place for another call (%u run, jails.children_max: %u); "
-			"%u calls wait; try again later",
-			admission_running(pool->admission), pool->limits.running_max, waiting);
+		node_words(pool, waiting, f);
 	f->seconds = admission_seconds(pool->admission);
 }
 

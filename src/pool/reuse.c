@@ -207,6 +207,8 @@ void reuse_placed(struct pool_call *call)
 
 void reuse_unplaced(struct pool_call *call)
 {
+	if (call->set == NULL)
+		return;
 	call->set->busy -= call->busy;
 	call->busy = false;
 }
@@ -277,9 +279,8 @@ void reuse_age(struct pool *pool, uint64_t now)
 	}
 }
 
-void pool_reuse_end(struct pool *pool, bool allowed)
+void pool_reuse_end(struct pool *pool)
 {
-	pool->limits.reuses = allowed;
 	pool->generation++;
 	reuse_age(pool, UINT64_MAX);
 }

@@ -25,6 +25,7 @@ struct pool_call {
 	char *ip4;           /* as in pool_request, a copy; NULL: none */
 	unsigned tries_left; /* of addresses that turn out to be somebody else's */
 	uint64_t asked_ns, placed_ns, called_ns;
+	unsigned returns; /* jails that ended before they read it */
 	/* reuse.h */
 	struct reuse_set *set; /* NULL: it gets a fresh jail, which then ends */
 	struct pool_reuse terms;
@@ -73,7 +74,7 @@ struct pool_run {
 	uint32_t address;      /* 0: none */
 	char ip4[IP4_TEXT];    /* the same for people */
 	int control, out, err; /* our ends */
-	int peer;              /* the program's end of control, of one that may stay; -1: none */
+	int peer;              /* the program's end of control */
 	uv_poll_t control_poll, out_poll, err_poll;
 	uv_timer_t timer;
 	unsigned open_handles; /* uv handles not yet closed */
@@ -84,7 +85,7 @@ struct pool_run {
 	bool slow;  /* its call takes its time */
 	bool polls_output;
 	bool polls_room;                   /* to write the rest of a CALL */
-	uint64_t bytes;                    /* counted for it while it waits */
+	uint64_t bytes;                    /* counted for it while it waits, or is to */
 	uint64_t patience_ms;              /* beyond the first QUICK_MS (run.c) */
 	struct buf in, out_text, err_text; /* frames; output */
 	char *module;                      /* for people; its own, as programs may go first */

@@ -95,11 +95,9 @@ struct pool_run *run_start(struct pool *pool, struct pool_program *program,
 		free(run);
 		return NULL;
 	}
-	run->peer = pool_limits_of(pool)->reuses && grant == NULL ? ends.theirs[0] : -1;
-	for (int i = 0; i < 3; i++) {
-		if (ends.theirs[i] != run->peer)
-			(void)close(ends.theirs[i]);
-	}
+	run->peer = ends.theirs[0]; /* what the program has not read can be seen there */
+	(void)close(ends.theirs[1]);
+	(void)close(ends.theirs[2]);
 	run->pool = pool;
 	run->program = program;
 	run->module = program->module != NULL ? mem_strdup(program->module) : NULL;

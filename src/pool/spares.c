@@ -16,12 +16,18 @@ static struct pool_run **list_of(struct pool_run *run)
 	return run->reuse.set != NULL ? &run->reuse.set->idle : &run->program->waiting;
 }
 
+static void count_bytes(struct pool *pool, struct pool_run *run, uint64_t bytes)
+{
+	pool->waiting_bytes += bytes - run->bytes;
+	run->bytes = bytes;
+}
+
 void spares_add(struct pool *pool, struct pool_run *run)
 {
 	run->waiting_since_ns = clock_mono_ns();
-	run->bytes = run->program->bytes > run->reuse.resident ? run->program->bytes
-							       : run->reuse.resident;
-	pool->waiting_bytes += run->bytes;
+	count_bytes(pool, run,
+		run->program->bytes > run->reuse.resident ? run->program->bytes
+							  : run->reuse.resident);
 	run->next = *list_of(run);
 	*list_of(run) = run;
 	pool->spares += run->reuse.set != NULL;
@@ -33,11 +39,14 @@ void spares_add(struct pool *pool, struct pool_run *run)
 		pool->oldest = run;
 	pool->newest = run;
 	pool->waiting++;
+	while (pool->waiting_bytes > pool->limits.waiting_bytes_max && pool->oldest != NULL)
+		spares_end(pool, pool->oldest); /* it was not known yet how much its program uses */
 }
 
 /* Used ones do not count as spares of their program, but as jails that wait. */
-static void uncount(struct pool *pool, const struct pool_run *run)
+static void uncount(struct pool *pool, struct pool_run *run)
 {
+	count_bytes(pool, run, 0);
 	run->program->spare -= run->reuse.set == NULL;
 	pool->spares--;
 }
@@ -59,7 +68,6 @@ void spares_remove(struct pool *pool, struct pool_run *run)
 	*(run->newer != NULL ? &run->newer->older : &pool->newest) = run->older;
 	run->next = run->older = run->newer = NULL;
 	pool->waiting--;
-	pool->waiting_bytes -= run->bytes;
 }
 
 /* Ends a run that serves no call, and that nobody counts as a spare any more. */
@@ -132,6 +140,7 @@ static void spare_start(struct pool *pool, struct pool_program *program)
 	run->spare = true;
 	program->spare++;
 	pool->spares++;
+	count_bytes(pool, run, program->bytes);
 }
 
 void spares_refill(struct pool *pool, struct pool_program *program)
@@ -193,31 +202,6 @@ void spares_serve(struct pool *pool)
 	}
 }
 
-/* Where the host, or the service that we are, is short of memory, what only waits goes first, until
- * there is enough. A jail is counted with what its program used at most, or a page where that is
- * not known yet. Where programs wait for memory already, twice as much is to be left free: one
- * function that thrashes within its own limit is no reason by itself. */
-static void memory_check(struct pool *pool)
-{
-	const uint64_t available = memory_available(&pool->memory);
-	const bool pressed = memory_is_pressed(&pool->memory);
-	const uint64_t reserve = pool->limits.reserve_bytes << (pressed ? 1 : 0);
-	const bool scarce = available < reserve;
-	const unsigned before = pool->waiting;
-	for (uint64_t freed = 0; pool->oldest != NULL && available + freed < reserve;) {
-		freed += pool->oldest->bytes + 4096;
-		spares_end(pool, pool->oldest);
-	}
-	if (scarce && !pool->scarce)
-		log_warn("there are %llu MiB of memory to give, jails.memory_reserve is %llu%s: "
-			 "%u of %u waiting jails end, and none is kept until there is more",
-			(unsigned long long)(available >> 20),
-			(unsigned long long)(pool->limits.reserve_bytes >> 20),
-			pressed ? ", doubled while programs wait for memory" : "",
-			before - pool->waiting, before);
-	pool->scarce = scarce;
-}
-
 /* What a package's initialisation left running gets no more of the cpus than calls leave over. */
 static void rest_all(struct pool *pool, uint64_t now)
 {
@@ -236,14 +220,14 @@ static void idle_check(uv_timer_t *timer)
 	while (pool->oldest != NULL &&
 		now - pool->oldest->waiting_since_ns > pool->limits.idle_ms * 1000000U)
 		spares_end(pool, pool->oldest);
-	memory_check(pool);
+	pressure_check(pool);
 	reuse_age(pool, now);
 	rest_all(pool, now);
 }
 
 void spares_open(struct pool *pool)
 {
-	memory_find(&pool->memory, "/proc", "/sys/fs/cgroup");
+	pressure_open(pool);
 	(void)uv_timer_init(pool->loop, &pool->idle);
 	pool->idle.data = pool;
 	(void)uv_timer_start(&pool->idle, idle_check, IDLE_CHECK_MS, IDLE_CHECK_MS);

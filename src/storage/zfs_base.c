@@ -252,8 +252,13 @@ int zfs_slot_clone(const struct storage *s, unsigned slot, const char *base, uin
 		defer_buf struct buf text = {0};
 		if (zfs_run(s, &w, &text, f) == 0)
 			return 0;
-		if (tried > 0 || text.data == NULL || strstr(text.data, "already exists") == NULL)
+		if (tried > 0 || text.data == NULL || strstr(text.data, "already exists") == NULL) {
+			struct fault undo = {0};
+			/* made, but its place or its mount was not, as with the quota used up */
+			if (text.data != NULL && strstr(text.data, "cannot mount") != NULL)
+				(void)zfs_slot_unclone(s, slot, &undo);
 			return -1;
+		}
 		/* one that was busy when its jail had ended */
 		*f = (struct fault){0};
 		if (zfs_slot_unclone(s, slot, f) < 0)

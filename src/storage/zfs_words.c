@@ -201,6 +201,8 @@ static const struct {
 	{"out of space", FAULT_FULL, "free some room in the pool, or raise filesystem.quota"},
 	{"No space left", FAULT_FULL, "free some room in the pool, or raise filesystem.quota"},
 	{"uota exceeded", FAULT_FULL, "raise filesystem.quota, or free some room in it"},
+	{"less than current used", FAULT_INPUT,
+		"filesystem.quota is less than is used already: raise it"},
 	{"ead-only", FAULT_PLATFORM,
 		"the pool is imported read-only, or the dataset is: export it and import it "
 		"without readonly=on (zfs get readonly says which)"},

@@ -145,11 +145,26 @@ class Files(Attack):
         self.assertEqual(how, "ENOSPC")
         self.assertLess(count, 10000)
 
+    def interfaces(self):
+        """Of all jails, seen from outside: the jails may not ask for them."""
+        found = {line.split(":")[0].strip() for pid in server.jail_pids() for line in sky._read("/proc/%d/net/dev" % pid).splitlines() if ":" in line}
+        return found - {"lo"}
+
     def test_the_next_jail_finds_nothing(self):
-        self.assertEqual(self.typed("Leave"), "left")
+        """Neither beside one that left things, nor behind it."""
+        left = []
+        leaver = threading.Thread(target=lambda: left.append(self.typed("Leave", int(1000 * sky.SLOW))))
+        leaver.start()
+        sky.until(lambda: any("@left\n" in sky._read("/proc/%d/net/unix" % pid) for pid in server.jail_pids()), what="what it leaves")
+        self.assertEqual(self.typed("Found"), [], "beside it")
+        self.assertTrue(leaver.is_alive(), "it was there")
+        self.assertEqual(self.interfaces(), set())
+        leaver.join()
         for _ in range(3):
             self.assertEqual(self.typed("Found"), [])
-
+        worked = left[0]
+        self.assertEqual(worked.pop("socket"), "ok", "else there was nothing to find")
+        self.assertEqual(set(worked.values()), {"EPERM"}, worked)
 
     def test_tmp_is_always_as_new(self):
         room = self.typed("Room")

@@ -141,10 +141,29 @@ class Restart(Cache):
         self.answers(own, "one")
         self.assertEqual(len(held()), 1)
 
+    @staticmethod
+    def cpu(own):
+        """Seconds of it that the server has had."""
+        with open("/proc/%d/stat" % own.parts[0], encoding="ascii") as file:
+            return sum(map(int, file.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def least(own):
+        """Seconds of the cpu for what a start cannot do without, in this process: the rows, their proofs, the directory's names."""
+        begun = time.process_time()
+        with contextlib.closing(sqlite3.connect(own.state + "/store/cache.db")) as db:
+            for *texts, _, _, proof in db.execute("SELECT key, digest, source, functions, used, bytes, proof FROM artifacts"):
+                hashlib.blake2b("\0".join(texts).encode(), digest_size=len(proof)).digest()
+        os.listdir(own.state + "/artifacts")
+        return time.process_time() - begun
+
     def test_a_hundred_thousand(self):
         """The start does not take longer than a second for them, nor does a hit notice."""
         own = self.sky()
         self.answers(own, "one")
+        self.restart(own)
+        self.answers(own, "one")
+        few = self.cpu(own)
         own.stop()
         rows, one = [], os.path.join(own.state, "artifacts/part")
         open(one, "wb").close()
@@ -165,18 +184,27 @@ class Restart(Cache):
         for tail in ("", "-wal"):
             with contextlib.suppress(OSError):
                 os.chown(own.state + "/store/cache.db" + tail, owner, owner)
+        least = self.least(own) if sky.SLOW == 1 else None
+        artifacts = own.state + "/artifacts"
+        opened = sky.Watched(sky.Watched.OPEN, artifacts)
+        self.addCleanup(opened.close)
         begun = time.monotonic()
         own.start()
         answer = self.answers(own, "one")
         took = sky.since(begun)
         self.assertEqual(answer.timing("fetch"), 0)
         self.assertNotIn("not there any more", self.log(own))
-        # On a machine that does nothing else both are the same.
-        with open("/proc/%d/stat" % own.parts[0], encoding="ascii") as file:
-            busy = sum(map(int, file.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK") / sky.SLOW
-        print("      100,000 artifacts: start and first call %.2f s, of the cpu %.2f s" % (took, busy), flush=True)
-        self.assertLess(busy, 1)
+        self.assertEqual(len(opened.now() - {artifacts}), 1, "of the files only the called one is opened")
+        busy = self.cpu(own)
+        print("      100,000 artifacts: start and first call %.2f s, of the cpu %.2f s (with one: %.2f s)" % (took, busy, few), flush=True)
         self.assertLess(took, 5)
+        # A machine within a machine counts what that one's others took of the cpu as its own.
+        if least is not None:
+            own.stop()
+            least = (least + self.least(own)) / 2
+            print("      the least that can be done: %.2f s" % least, flush=True)
+            self.assertLess(busy, 1)
+            self.assertLess(busy - few, 1.8 * least, "reading their rows and the directory is nearly all")
 
 
 class Damage(Cache):

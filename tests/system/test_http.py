@@ -186,9 +186,9 @@ class Connections(unittest.TestCase):
             for how in ("close", "reset", "half"):
                 with self.subTest(how):
                     sky.until(lambda: len(own.jails()) == 1, 2, "the waiting jail, of %s" % own.jails())
+                    waiting = set(own.jail_pids())  # the call's, then; another one may wait soon
                     s = socket.create_connection((own.host, own.port))
                     s.sendall(b"POST /api/v1/function HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
-                    waiting = set(own.jail_pids())
                     time.sleep(0.3)
                     if how == "reset":
                         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

@@ -235,7 +235,8 @@ class Bridged(Networks):
         with self.host.inside():
             connection = self.server.connection()
             connection.request("POST", "/api/v1/function", json.dumps({"url": N, "call": "Sleep(1400)", "ip4": "one"}))
-        self.holder(self.server)
+        address = self.holder(self.server)[0]
+        sky.until(lambda: self.jail_of(self.server, address), 3, "a jail")
         connection.sock.close()
         connection.close()
         self.all_free(self.server, 1)

@@ -127,6 +127,14 @@ class Serving(Prepare):
 
 
 class Killed(Prepare):
+    def test_as_it_took_the_directory(self):
+        own = go.sky()
+        self.prepared(own)
+        before = fakego.inventory(own.state)
+        os.truncate(os.path.join(own.state, "sky-island-state"), 0)
+        self.prepared(own)
+        self.assertEqual(fakego.inventory(own.state), before)
+
     def test_anywhere(self):
         """Killed at 25 moments of its work; each next one takes up what there is, and the last is as if there had been none."""
         reference, own = go.sky(), go.sky()

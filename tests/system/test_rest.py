@@ -5,6 +5,7 @@ import contextlib
 import glob
 import json
 import os
+import statistics
 import tempfile
 import threading
 import time
@@ -43,7 +44,7 @@ func Burn(ms int) (n int) {
 	return n
 }
 """
-LATE = "example.com/late"
+LATE, SLOW = "example.com/late", "example.com/slow"
 LATELY = """package late
 
 import "time"
@@ -58,7 +59,7 @@ def setUpModule():
     global server, tree
     tree = proxy.Tree(tempfile.mkdtemp(prefix="proxy-", dir=sky.work))
     tree.add(SPIN, {"a.go": SOURCE}, go="1.22").add(BURN, {"a.go": BURNER}, go="1.22")
-    tree.add(LATE, {"a.go": LATELY}, go="1.22")
+    tree.add(LATE, {"a.go": LATELY}, go="1.22").add(SLOW, {"a.go": LATELY}, go="1.22")
     server = sky.Sky("rest", modules=tree.url).start()
     unittest.addModuleCleanup(server.close)
 
@@ -122,6 +123,21 @@ class Start(unittest.TestCase):
         sky.until(lambda: server.jail_pids() and self.seen() == {own}, 20, "none but those that are ready")
 
 
+class Late(unittest.TestCase):
+    def test_as_many_wait_as_calls_come_while_one_is_made(self):
+        """Four calls a second of a package that takes one to initialise itself: each would wait for that, if one was kept."""
+        self.assertEqual(server.call(SLOW, "F()").status, 200)  # built: they would wait for that and come all at once
+        callers, answers = [], []
+        for _ in range(40):
+            callers.append(threading.Thread(target=lambda: answers.append(server.call(SLOW, "F()"))))
+            callers[-1].start()
+            time.sleep(0.25)
+        for caller in callers:
+            caller.join()
+        self.assertEqual({answer.status for answer in answers}, {200})
+        self.assertLess(statistics.median(answer.timing("jail") for answer in answers[20:]), 500)
+
+
 class Memory(unittest.TestCase):
     def test_none_waits_where_memory_is_short(self):
         with sky.Sky("scarce", modules=tree.url, jails={"memory_reserve": "1TiB"}) as own:
@@ -130,6 +146,47 @@ class Memory(unittest.TestCase):
             for _ in range(2):
                 self.assertEqual(own.call(BURN, "Burn(2)").status, 200)
                 sky.until(lambda: not own.jail_pids(), 3, "the end of all jails")
+
+    def test_no_more_calls_run_where_programs_wait_for_memory(self):
+        """The kernel's word is ours here: a file in its place."""
+        told = os.path.join(sky.work, "pressure")
+
+        def tell(percent):
+            with open(told, "w", encoding="utf-8") as file:
+                file.write("some avg10=%d.00 avg60=0.00 avg300=0.00 total=0\n" % percent)
+
+        tell(0)
+        own = sky.Sky("pressed", modules=tree.url, jails={"memory_reserve": "1TiB", "queue_timeout": "1s"})
+        words = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /proc/pressure/memory && exec "$@"', told]
+        plain = own.command
+        own.command = lambda *arguments: words + plain(*arguments)
+        with own:
+            def at_once(count):
+                """The answers of so many calls of two thirds of a second each, of which the queue takes two by two."""
+                answers, call = [], "Sleep(%d)" % (660000000 * sky.SLOW)
+                callers = [threading.Thread(target=lambda: answers.append(own.call("time", call))) for _ in range(count)]
+                for caller in callers:
+                    caller.start()
+                for caller in callers:
+                    caller.join()
+                return answers
+
+            cpus, many = len(os.sched_getaffinity(0)), 4 * len(os.sched_getaffinity(0))
+            self.assertEqual(own.call("time", "Sleep(1)").status, 200)
+            self.assertEqual({answer.status for answer in at_once(many)}, {200})
+            tell(50)
+            sky.until(lambda: "%d calls may run at once for now" % cpus in own.log(), 3, "a word of it")
+            answers = at_once(many)
+            late = [answer for answer in answers if answer.status == 429]
+            self.assertTrue(late, answers)
+            self.assertGreaterEqual(len(answers) - len(late), cpus)
+            for answer in late:
+                self.assertEqual(answer.code, "too_many_calls")
+                self.assertRegex(answer.headers["retry-after"], r"^\d+$")
+                self.assertIn("short of memory", answer.detail)
+            tell(0)
+            sky.until(lambda: "there is memory again" in own.log(), 3, "a word of its end")
+            self.assertEqual({answer.status for answer in at_once(many)}, {200})
 
     def test_enough(self):
         self.assertEqual(server.call(BURN, "Burn(1)").status, 200)

@@ -14,28 +14,11 @@ import unittest
 
 import proxy
 import sky
+from installed import EVERYWHERE, LIBRARY, LINUX, listing
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MACHINE = os.uname().machine
-EXPECTED = {
-    "usr/local/bin/sky-island",
-    "usr/local/etc/sky-island/config.json.sample",
-    "usr/local/include/sky_island.h",
-    "usr/local/lib/systemd/system/sky-island.service",
-    "usr/local/lib/systemd/system/sky-island.socket",
-    "usr/local/lib/sysusers.d/sky-island.conf",
-    "usr/local/lib/tmpfiles.d/sky-island.conf",
-    "usr/local/share/man/man8/sky-island.8",
-    *("usr/local/share/doc/sky-island/" + name for name in ("CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md")),
-    "usr/local/share/doc/sky-island/contrib/apparmor/sky-island",
-    "usr/local/share/doc/sky-island/contrib/grafana/sky-island.json",
-    *("usr/local/share/doc/sky-island/docs/" + name for name in os.listdir(os.path.join(TOP, "docs"))),
-    *("usr/local/share/doc/sky-island/clients/" + name for name in (
-        "README.md", "c/README.md", "c/sky_island.c", "c/sky_island.h", "go/README.md", "go/admin.go", "go/go.mod", "go/problem.go",
-        "go/send.go", "go/skyisland.go", "python/README.md", "python/pyproject.toml", "python/sky_island/__init__.py",
-        "python/sky_island/py.typed")),
-}
-LIBRARY = {"libsky-island.so", "libsky-island.so.0", "libsky-island.so.0.1.0", "pkgconfig/sky-island.pc"}
+
 
 
 def tool(*command, **options):
@@ -43,10 +26,6 @@ def tool(*command, **options):
     if done.returncode != 0:
         raise AssertionError("%s\n%s%s" % (" ".join(command), done.stdout, done.stderr))
     return done.stdout + done.stderr
-
-
-def listing(top):
-    return {os.path.relpath(os.path.join(root, name), top) for root, _, names in os.walk(top) for name in names}
 
 
 @unittest.skipIf(os.uname().sysname != "Linux", "Linux's list of files")
@@ -74,7 +53,7 @@ class Install(unittest.TestCase):
     def test_1_what_is_there(self):
         found = listing(self.root) - {"usr/local/lib/others"}
         libraries = {name for name in found if "libsky-island" in name or name.endswith(".pc")}
-        self.assertEqual(found - libraries, EXPECTED)
+        self.assertEqual(found - libraries, EVERYWHERE | LINUX)
         directory = os.path.commonpath(libraries)
         self.assertTrue(directory.startswith("usr/local/lib"), directory)
         self.assertEqual({os.path.relpath(name, directory) for name in libraries}, LIBRARY)

@@ -1,5 +1,7 @@
 """Kills at bad moments, restarts, and what is left of them."""
 
+import concurrent.futures
+import contextlib
 import http.client
 import json
 import os
@@ -294,6 +296,56 @@ class Jailers(State):
         self.assertEqual(own.parts[0], server, "the server lives on")
         own.stop()
         self.nothing_left(own)
+
+    def loop(self, own, reuse, stop, answers):
+        """A client that calls again and again; (sent, answered, what) of each."""
+        with contextlib.closing(own.connection()) as connection:
+            while not stop.is_set():
+                sent = time.monotonic()
+                answer = own.post({"url": S, "call": "Add(20, 1)", "reuse": reuse}, connection=connection)
+                answers.append((sent, time.monotonic(), answer.json.get("data") if answer.status == 200 else str(answer)))
+
+    def kill_under_load(self, own, count, reuse):
+        """So many of the jailers, and then all."""
+        stop, answers, kills = threading.Event(), [], []
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            clients = [pool.submit(self.loop, own, reuse, stop, answers) for _ in range(16)]
+            try:
+                for some in (1, count) * 3:
+                    time.sleep(0.2 * sky.SLOW)
+                    jailers = sky.until(lambda: own.parts[1] if len(own.parts[1]) == count else None, 2, "jailers")
+                    kills.append(time.monotonic())
+                    for pid in jailers[:some]:
+                        os.kill(pid, signal.SIGKILL)
+                    sky.until(lambda: any(client.done() for client in clients)
+                              or any(sent > kills[-1] and what == "21" for sent, _, what in answers[-1000:]), 5, "an answer")
+            finally:
+                stop.set()
+            for client in clients:
+                client.result()
+        wrong = [what for _, _, what in answers if what != "21" and not what.startswith("503 ")]
+        self.assertEqual(wrong[:2], [], "%d of %d" % (len(wrong), len(answers)))
+        again = [min(done for sent, done, what in answers if sent > kill and what == "21") - kill for kill in kills]
+        self.assertLess(max(again), sky.SLOW, "until a call is answered again: %s" % again)
+
+    def test_killed_under_load(self):
+        own = self.sky(jails={"reuse": [{"url": "*"}]})
+        self.warm(own)
+        server, jailers = own.parts
+        for reuse in (False, True):
+            with self.subTest(reuse=reuse):
+                self.kill_under_load(own, len(jailers), reuse)
+        self.assertEqual(own.parts[0], server, "the server lives on")
+        self.warm(own)
+        if not own.user:
+            sky.until(lambda: not self.empty_groups(own), 3, "an end of what the killed ones left: %s" % self.empty_groups(own))
+        self.assertEqual(own.stop(), 0, own.log())
+        self.nothing_left(own)
+
+    def empty_groups(self, own):
+        """Slots' control groups in which there is nobody: in one that is of use a jail waits at least for its program."""
+        return [os.path.join(group, slot) for group in own.cgroups() for slot in os.listdir(group)
+                if slot.startswith("slot") and not sky._read(os.path.join(group, slot, "cgroup.procs"))]
 
     def test_killed_during_a_build(self):
         own = self.sky()

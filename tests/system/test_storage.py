@@ -77,6 +77,18 @@ class Real:
     def run(self, *words):
         return subprocess.run(words, env={**os.environ, "PATH": self.path, "LC_ALL": "C"}, capture_output=True, text=True, check=False)
 
+    def again(self, *options):
+        """The pool exported, and imported so."""
+        # Where the tests' directory is mounted twice, as in the virtual machine, each mount goes with its twin, and export complains.
+        sky.until(lambda: self.run("zpool", "export", self.pool).returncode == 0 or self.run("zpool", "list", self.pool).returncode, what="the export")
+        done = self.run("zpool", "import", "-d", os.path.dirname(self.file), *options, self.pool)
+        if done.returncode != 0:
+            raise AssertionError("zpool import: " + done.stderr)
+
+    def writable(self):
+        if self.run("zpool", "get", "-H", "-o", "value", "readonly", self.pool).stdout.strip() == "on":
+            self.again()
+
     def close(self):
         if os.path.exists(self.file):
             sky.until(lambda: self.run("zpool", "destroy", "-f", self.pool).returncode == 0 or self.run("zpool", "list", self.pool).returncode,
@@ -92,8 +104,11 @@ class Real:
     def names(self, kind="filesystem"):
         return self.command("list", "-H", "-o", "name", "-r", "-t", kind, self.dataset).stdout.split()
 
+    def property(self, name, of):
+        return self.command("get", "-H", "-p", "-o", "value", name, of).stdout.strip()
+
     def origin(self, name):
-        return self.command("get", "-H", "-o", "value", "origin", name).stdout.strip()
+        return self.property("origin", name)
 
 
 class Clones:
@@ -254,6 +269,104 @@ class OnZfs(Clones, unittest.TestCase):
         done = own.run("-i")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(root + "/base", self.zfs.names())
+
+    def test_compression(self):
+        """Follows the configuration, is inherited by what lies below, and what is written is smaller for it."""
+        own = self.sky(filesystem={"compression": True})
+        root = "%s/%s" % (self.zfs.dataset, own.instance)
+        self.assertEqual(own.run("-i").returncode, 0)
+        self.assertEqual({self.zfs.property("compression", name) for name in self.zfs.names() if name.startswith(root)}, {"on"})
+        self.zfs.run("zpool", "sync", self.zfs.pool)
+        self.assertGreater(float(self.zfs.property("refcompressratio", root + "/base")), 1.1)
+        own.config["filesystem"]["compression"] = False
+        self.assertEqual(own.run("-i").returncode, 0)
+        self.assertEqual({self.zfs.property("compression", name) for name in self.zfs.names() if name.startswith(root)}, {"off"})
+
+    def certificates(self, own):
+        with open(os.path.join(own.state, "jails/base/etc/ssl/certs/ca-certificates.crt"), "rb") as file:
+            return file.read()
+
+    def test_a_base_that_cannot_be_changed(self):
+        """-i fails in the middle of it: it is rolled back, and calls go on with what it was."""
+        own = self.sky()
+        root = "%s/%s" % (self.zfs.dataset, own.instance)
+        self.assertEqual(own.run("-i").returncode, 0)
+        snapshots, before = self.zfs.names("snapshot"), self.certificates(own)
+        own.config["filesystem"]["quota"] = "64KiB"
+        done = own.run("-i")
+        self.assertEqual(done.returncode, sky.EXIT_CONFIGURATION, done.stderr)
+        self.assertIn("filesystem.quota is less than is used already: raise it", done.stderr.decode())
+        larger = os.path.join(sky.work, "larger.pem")
+        with open(larger, "wb") as file:
+            file.write(os.urandom(8 << 20))
+        own.config["modules"] = {"ssl_cert_file": larger}
+        own.config["filesystem"]["quota"] = int(self.zfs.property("used", root)) + (1 << 20)
+        done = own.run("-i")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr.decode(), "prepare base root: .*(quota|room)")
+        self.assertEqual(self.zfs.names("snapshot"), snapshots)
+        self.assertTrue(self.certificates(own) == before, "what was in the base before")
+        del own.config["modules"]
+        own.start()
+        self.assertEqual(own.call("strings", "ToUpper(`a`)").data, b"A")
+        clones = sky.until(lambda: self.slots(own), what="clones")
+        self.assertLessEqual({self.zfs.origin(name) for name in clones} - {""}, set(snapshots))
+        self.assertEqual(own.stop(), 0)
+        own.config["modules"] = {"ssl_cert_file": larger}
+        del own.config["filesystem"]["quota"]
+        done = own.run("-i")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(self.certificates(own)), 8 << 20)
+        self.assertFalse(set(snapshots) & set(self.zfs.names("snapshot")), "of what is older than the new ones")
+
+    def test_a_pool_that_cannot_be_written_to(self):
+        """Whatever is asked for says so, and nothing is begun; once it can be written to, all goes on."""
+        own = self.sky()
+        self.assertEqual(own.run("-i").returncode, 0)
+        before, files = self.zfs.names() + self.zfs.names("snapshot"), sorted(os.listdir(own.state))
+        self.addCleanup(self.zfs.writable)
+        self.zfs.again("-o", "readonly=on")
+        for arguments in (("-i",), (), ("doctor",), ("destroy", "--yes")):
+            with self.subTest(arguments):
+                done = own.run(*arguments)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertRegex((done.stdout + done.stderr).decode(), "pool is read-only: .*import it without readonly=on")
+        self.assertEqual(sky.describe(own.processes()), [])
+        self.assertEqual(own.cgroups(), [])
+        self.assertEqual(self.zfs.names() + self.zfs.names("snapshot"), before)
+        self.assertEqual(sorted(os.listdir(own.state)), files)
+        self.zfs.again()
+        own.start()
+        self.assertEqual(own.call("strings", "ToUpper(`a`)").data, b"A")
+
+    def test_a_quota_used_up_meanwhile(self):
+        """Calls are served as long as there are clones; who needs a new one is told what to do, and nothing half made is left."""
+        own = self.sky().start()
+        root = "%s/%s" % (self.zfs.dataset, own.instance)
+
+        def called():
+            return own.call("os", "WriteFile(`/tmp/x`, nil, 0600)")  # no other jail has its slot
+
+        self.assertEqual(called().status, 200)
+        sky.until(lambda: self.slots(own), what="clones")
+        self.zfs.command("set", "quota=%d" % (int(self.zfs.property("used", root)) + (1 << 20)), root)
+        filler = os.path.join(own.state, "jails/slots/filler")
+        with open(filler, "wb") as file, self.assertRaises(OSError):
+            while True:
+                os.write(file.fileno(), os.urandom(1 << 16))
+                os.fsync(file.fileno())
+        answers = []
+        while len(answers) < 60 and (not answers or answers[-1].status == 200):
+            answers.append(called())
+        print("note  %d: %s" % (len(answers), answers[-1]))
+        self.assertEqual((answers[-1].status, answers[-1].code, answers[-1].json["fault"]), (507, "disk_full", "platform"), answers[-1])
+        self.assertIn("filesystem.quota", answers[-1].detail)
+        sky.until(lambda: all(self.zfs.property("mounted", name) == "yes" for name in self.slots(own)), what="the end of clones that were not mounted")
+        os.unlink(filler)
+        self.zfs.command("set", "quota=none", root)
+        sky.until(lambda: called().status == 200, what="a call that is served again")
+        self.assertEqual(own.stop(), 0)
+        self.assertEqual(self.slots(own), [])
 
 
 class Plain(unittest.TestCase):

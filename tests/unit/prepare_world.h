@@ -137,8 +137,10 @@ static inline _Noreturn void child(struct world *w, enum node_mode mode, int wor
 {
 	struct fault f = {0};
 	defer_free char *host = fakes_at(&w->k, "host");
+	defer_free char *said = fakes_at(&w->k, "said");
 	struct preparing p = {.node = &w->n, .mode = mode, .host = host};
-	(void)freopen("/dev/null", "w", stderr);
+	(void)freopen(said, "w", stderr);
+	log_set_level(LOG_WARN);
 	p.goroot = node_path(&w->n, "toolchain/%s", w->n.go_version);
 	int did = prepare_run(w->steps, true, &p, &f);
 	(void)!write(words, &f, sizeof(f));
@@ -155,7 +157,7 @@ static inline void watch(pid_t pid, int words, int killer)
 		assert_int_equal(kill(pid, SIGKILL), 0);
 }
 
-/* 0, -1 with w->f, KILLED. A process of its own, as each -i is. */
+/* 0, -1 with w->f, KILLED. A process of its own, as each -i is; what it says is in "said". */
 static inline int run(struct world *w, enum node_mode mode)
 {
 	int pipes[2];

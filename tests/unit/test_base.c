@@ -132,8 +132,16 @@ static void files_are_written_whole(void **state)
 	assert_int_equal(fs_mkdirs(deep, 0755, &f), 0);
 	assert_int_equal(fs_mkdirs(deep, 0755, &f), 0);
 	assert_int_equal(fs_write(path, "hello", 5, 0640, &f), 0);
-	assert_int_equal(fs_write(path, "world!", 6, 0600, &f), 0);
+
+	/* What one that was killed has left is taken away, whatever it is. */
+	defer_free char *part = mem_printf("%s.part", path);
 	struct stat st;
+	assert_int_equal(link(path, part), 0);
+	assert_int_equal(fs_write(path, "world!", 6, 0600, &f), 0);
+	assert_int_equal(stat(part, &st), -1);
+	assert_int_equal(symlink(dir, part), 0);
+	assert_int_equal(fs_write(path, "world!", 6, 0600, &f), 0);
+	assert_int_equal(lstat(part, &st), -1);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	defer_free char *text = fs_read(path, 100, &len, &f);

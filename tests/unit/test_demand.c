@@ -73,10 +73,35 @@ static void a_burst_over_two_stretches_counts_each(void **state)
 	assert_int_equal(demand_jails(&d, 1021 * ms), 40);
 }
 
+/* Calls that come one by one need as many as come while one is made. */
+static void the_longer_one_takes_to_make_the_more_wait(void **state)
+{
+	(void)state;
+	struct demand d = {0};
+	demand_made(&d, 3 * ms);
+	assert_false(demand_is_slow(&d));
+	for (uint64_t at = 1000; at < 3000; at += 100)
+		calls(&d, at * ms, 1);
+	assert_int_equal(demand_jails(&d, 3000 * ms), 1);
+	for (unsigned i = 0; i < 20; i++)
+		demand_made(&d, 350 * ms);
+	assert_true(demand_is_slow(&d));
+	for (uint64_t at = 3000; at < 5000; at += 100)
+		calls(&d, at * ms, 1);
+	assert_in_range(demand_jails(&d, 5000 * ms), 3, 4);
+	for (unsigned i = 0; i < 40; i++)
+		demand_made(&d,
+			3600000 * ms); /* one that hardly gets ready asks for no more than this */
+	for (uint64_t at = 5000; at < 65000; at += 100)
+		calls(&d, at * ms, 1);
+	assert_in_range(demand_jails(&d, 65000 * ms), 49, 51);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_called),
+		cmocka_unit_test(the_longer_one_takes_to_make_the_more_wait),
 		cmocka_unit_test(one_call_keeps_one_waiting),
 		cmocka_unit_test(a_burst_is_remembered_and_forgotten_by_halves),
 		cmocka_unit_test(few_calls_do_not_shorten_the_memory_of_many),

@@ -120,9 +120,9 @@ static void what_changes_the_host_is_refused_everywhere(void **state)
 {
 	(void)state;
 	static const long calls[] = {SYS_mount, SYS_umount2, SYS_unshare, SYS_setns, SYS_pivot_root,
-		SYS_ptrace, SYS_bpf, SYS_keyctl, SYS_perf_event_open, SYS_init_module,
-		SYS_io_uring_setup, SYS_userfaultfd, SYS_process_vm_readv, SYS_open_by_handle_at,
-		SYS_setuid};
+		SYS_ptrace, SYS_bpf, SYS_keyctl, SYS_add_key, SYS_request_key, SYS_perf_event_open,
+		SYS_init_module, SYS_io_uring_setup, SYS_userfaultfd, SYS_process_vm_readv,
+		SYS_open_by_handle_at, SYS_setuid};
 	for (int kind = 0; kind < JAIL_KINDS; kind++) {
 		for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 			REFUSED((enum jail_kind)kind, EPERM, calls[i], {0});

@@ -182,6 +182,39 @@ static void rc_conf(void **state)
 	}
 }
 
+#define ADD                                                                                        \
+	"/etc/rc.conf has no jail_enable=\\\"YES\\\", which jails need%s: add this line (or: "     \
+	"sysrc jail_enable=YES)"
+
+/* The line to add, of -i alone, and what the two spellings of the original come to. */
+static void a_missing_line_of_rc_conf_is_told(void **state)
+{
+	struct world *w = *state;
+	static const char nothing_there[] = " (jails_enabled and jail_enabled mean nothing there)";
+	static const struct {
+		const char *text, *local;
+		enum node_mode mode;
+		bool told, misspelt;
+	} cases[] = {{"sshd_enable=\"YES\"\n", "", NODE_INIT, true, false},
+		{"jails_enabled=\"YES\"\n", "", NODE_INIT, true, true},
+		{"jail_enabled=\"YES\"\n", "", NODE_INIT, true, true},
+		{"jail_enable=\"NO\"\n", "", NODE_INIT, true, false},
+		{"jail_enable=\"YES\"\n", "", NODE_INIT, false, false},
+		{"", "jail_enable=\"YES\"\n", NODE_INIT, false, false},
+		{"jails_enabled=\"YES\"\n", "", NODE_QUIETLY, false, false}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		defer_free char *line = mem_printf(ADD, cases[i].misspelt ? nothing_there : "");
+		fakes_put(&w->k, "host/etc/rc.conf", cases[i].text);
+		fakes_put(&w->k, "host/etc/rc.conf.local", cases[i].local);
+		if (run(w, cases[i].mode) != 0)
+			fail_msg("%s", w->f.text);
+		defer_free char *said = fakes_get(&w->k, "said");
+		if ((strstr(said, line) != NULL) != cases[i].told ||
+			(strstr(said, "rc.conf") != NULL) != cases[i].told)
+			fail_msg("%s: %s", cases[i].text, said);
+	}
+}
+
 static void manifests(void **state)
 {
 	(void)state;
@@ -249,6 +282,7 @@ int main(void)
 		cmocka_unit_test(releases),
 		cmocka_unit_test(rc_conf),
 		cmocka_unit_test(manifests),
+		IN_WORLD(a_missing_line_of_rc_conf_is_told),
 		IN_WORLD(packages_that_are_there_are_used),
 		IN_WORLD(a_tarball_that_is_not_what_it_says),
 		IN_WORLD(a_mirror_that_is_not_one),

@@ -173,6 +173,23 @@ static void an_address_is_the_jails_before_it_is_the_interfaces(void **unused)
 		"alias em0 0a000003/ffffffff\n");
 }
 
+/* jails.children_max as it is configured: by default no jail is in a jail. */
+static void a_call_has_as_many_jails_as_are_configured(void **unused)
+{
+	static const unsigned numbers[] = {0, 1, 100000};
+	(void)unused;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		struct jail_parts parts;
+		state.plan.children_max = numbers[i];
+		create(&orders[0], &parts);
+		const struct world_jail *jail = world_jail_find((int)parts.mark);
+		assert_non_null(jail);
+		assert_int_equal(jail != NULL ? jail->children_max : -1, numbers[i]);
+		destroy();
+		nothing_left();
+	}
+}
+
 /* In its own order: the cache that a seed fills can be written, and nothing else. */
 static void only_a_seed_writes_the_cache(void **unused)
 {
@@ -196,6 +213,106 @@ static void a_listener_comes_out_of_its_jail(void **unused)
 	assert_int_equal(listens, 1);
 	parts_close(&parts);
 	destroy();
+}
+
+/* ---- what administrators are shown ---- */
+
+static int described(uint64_t jid, struct jail_description *is)
+{
+	struct fault f = {0};
+	const struct jail_asked asked = {.jid = jid, .kind = JAIL_EXEC, .ip4 = "192.0.2.9"};
+	const int found = jail_backend->describe(&state.plan, &asked, is, &f);
+	assert_int_equal(found < 0, f.kind != FAULT_NONE);
+	return found;
+}
+
+/* As jail_get(2) has it, asked by a process without rights. */
+static void shown_as(const struct jail_order *order, const char *name, const char *ip4)
+{
+	struct jail_parts parts;
+	struct jail_description is;
+	char path[600];
+	(void)snprintf(path, sizeof(path), "%s/run/jails/3", state.path);
+	create(order, &parts);
+	const uint64_t jid = jail_runner->jid(&parts);
+	world_self.uid = 1000;
+	assert_int_equal(described(jid, &is), 1);
+	world_self.uid = 0;
+	assert_int_equal(is.jid, world->last_jid);
+	assert_string_equal(is.name, name);
+	assert_string_equal(is.path, path);
+	assert_string_equal(is.hostname, "jail");
+	assert_string_equal(is.ip4, ip4);
+	assert_string_equal(is.osrelease, "14.0-RELEASE");
+	parts_close(&parts);
+	destroy();
+	assert_int_equal(described(jid, &is), 0);
+	nothing_left();
+}
+
+static void a_jail_is_shown_as_the_kernel_has_it(void **unused)
+{
+	(void)unused;
+	shown_as(&orders[0], "sky-test-s3", "");
+	shown_as(&orders[1], "sky-test-build.s3", "");
+	shown_as(&orders[2], "sky-test-s3", "");
+	shown_as(&orders[5], "sky-test-s3", "10.0.0.3");
+}
+
+/* Neither the next jail of its slot, nor one that is dying, nor another's, nor the jail for builds. */
+static void what_is_not_that_jail_is_not_shown(void **unused)
+{
+	struct jail_parts parts;
+	struct jail_description is;
+	struct fault f = {0};
+	(void)unused;
+	create(&orders[0], &parts);
+	const uint64_t first = jail_runner->jid(&parts);
+	world->lingers = true;
+	assert_int_equal(prison_remove((int)first, &f), 0);
+	assert_true(world_jail_find((int)first)->dying);
+	assert_int_equal(described(first, &is), 0);
+	destroy();
+	create(&orders[0], &parts);
+	assert_int_equal(described(first, &is), 0);
+	assert_int_equal(described(jail_runner->jid(&parts), &is), 1);
+	assert_true(is.jid != first);
+	world->lingers = false;
+	const struct prison_spec theirs = {.name = "theirs", .path = "/tmp", .hostname = "theirs"};
+	const int other = prison_make(&theirs, &f);
+	assert_true(other > 0);
+	assert_int_equal(described((uint64_t)other, &is), 0);
+	assert_string_equal(is.name, "");
+	assert_int_equal(prison_remove(other, &f), 0);
+	struct prison builds;
+	assert_int_equal(prison_find("sky-test-build", &builds, &f), 1);
+	assert_int_equal(described((uint64_t)builds.jid, &is), 0);
+	destroy();
+	sys->pause_ms(1);
+	nothing_left();
+}
+
+/* A kernel that does not answer: its number, and nothing made up. */
+static void what_cannot_be_asked_is_not_made_up(void **unused)
+{
+	struct jail_parts parts;
+	struct jail_description is;
+	(void)unused;
+	create(&orders[5], &parts);
+	const uint64_t jid = jail_runner->jid(&parts);
+	world->calls = 0;
+	world->fail_at = 1;
+	assert_int_equal(described(jid, &is), -1);
+	world->fail_at = 0;
+	assert_string_equal(world->failed_call, "jail_get");
+	assert_int_equal(is.jid, jid);
+	assert_string_equal(is.name, "");
+	assert_string_equal(is.path, "");
+	assert_string_equal(is.hostname, "");
+	assert_string_equal(is.ip4, "");
+	assert_string_equal(is.osrelease, "");
+	destroy();
+	nothing_left();
 }
 
 /* ---- what goes wrong ---- */
@@ -440,6 +557,62 @@ static void the_next_start_clears_what_was_left(void **unused)
 	assert_int_equal(jail_backend->count(&state.plan), 0);
 }
 
+static void leave_some(void)
+{
+	static const unsigned slots[] = {1, 2};
+	struct jail_parts parts;
+	struct fault f = {0};
+	for (unsigned i = 0; i < 2; i++) {
+		const struct jail_order *order = i == 0 ? &orders[1] : &orders[5];
+		assert_int_equal(jail_backend->create(&state.plan, slots[i], order, &parts, &f), 0);
+		parts_close(&parts);
+	}
+}
+
+/* What it does without: limits by the kernel, of which it warns, and what it only tidies up. */
+static bool may_fail(const char *call)
+{
+	static const char *const calls[] = {"sysctl", "zfs destroy"};
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		if (strcmp(call, calls[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Each call of preparing fails once, where a killed run has left jails of both kinds; the next
+ * start prepares all the same. */
+static void a_failure_at_each_call_of_preparing_is_told(void **unused)
+{
+	unsigned told = 0;
+	(void)unused;
+	for (unsigned at = 1;; at++) {
+		struct fault f = {0};
+		world->log_len = 0;
+		leave_some();
+		world->calls = 0;
+		world->failed = false;
+		world->fail_at = at;
+		const int prepared = jail_backend->prepare(&state.plan, &f);
+		world->fail_at = 0;
+		const bool failed = world->failed;
+		if (failed && (prepared == 0) != may_fail(world->failed_call))
+			fail_msg("%u, %s: %d %s", at, world->failed_call, prepared, f.text);
+		assert_int_equal(prepared < 0, f.kind != FAULT_NONE && f.text[0] != '\0');
+		told += prepared < 0;
+		f = (struct fault){0};
+		if (jail_backend->prepare(&state.plan, &f) < 0)
+			fail_msg("again after %u, %s: %s", at, world->failed_call, f.text);
+		assert_true(freebsd_facts.racct);
+		assert_int_equal(jail_backend->count(&state.plan), 0);
+		memset(world->clone, 0, sizeof(world->clone)); /* storage_open's to clear */
+		nothing_left();
+		if (!failed)
+			break;
+	}
+	assert_true(told > 20);
+}
+
 /* One base for all, where -i made a system. */
 static void the_system_is_every_jails_base(void **unused)
 {
@@ -520,13 +693,17 @@ int main(void)
 		T(a_build_is_a_jail_in_the_jail_for_builds),
 		T(a_fetch_has_a_stack_with_nothing_but_its_listener),
 		T(an_address_is_the_jails_before_it_is_the_interfaces),
-		T(only_a_seed_writes_the_cache), T(a_listener_comes_out_of_its_jail),
-		T(a_failure_at_each_call_leaves_nothing), T(a_kill_at_each_call_is_cleared),
-		T(a_kill_while_destroying_is_cleared), T(a_failure_while_destroying_is_told),
+		T(a_call_has_as_many_jails_as_are_configured), T(only_a_seed_writes_the_cache),
+		T(a_listener_comes_out_of_its_jail), T(a_failure_at_each_call_leaves_nothing),
+		T(a_kill_at_each_call_is_cleared), T(a_kill_while_destroying_is_cleared),
+		T(a_failure_while_destroying_is_told),
 		T(what_is_busy_is_waited_for_and_then_forced), T(a_dying_jail_is_in_nobodys_way),
 		T(builds_are_limited_by_their_jail), T(without_racct_there_are_no_rules),
 		T(an_older_kernel_is_not_asked_for_what_it_lacks),
 		T(an_emptied_ruleset_makes_no_jail), T(a_source_that_is_a_link_is_not_mounted),
+		T(a_jail_is_shown_as_the_kernel_has_it), T(what_is_not_that_jail_is_not_shown),
+		T(what_cannot_be_asked_is_not_made_up),
+		T(a_failure_at_each_call_of_preparing_is_told),
 		T(the_next_start_clears_what_was_left), T(the_system_is_every_jails_base),
 		T(the_ruleset_is_made_once_and_never_emptied), T(doctor_says_what_is_off),
 		T(an_ordinary_user_is_told_that_root_is_needed),

@@ -28,16 +28,21 @@ struct world {
 	int jailer; /* the jailer's end */
 };
 
-static void world_open(struct world *w)
+static void world_open_as(struct world *w, bool numbered)
 {
 	int pair[2];
 	struct fault f = {0};
 	assert_int_equal(uv_loop_init(&w->loop), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	w->client = jailer_client_create(&w->loop);
+	w->client = jailer_client_create(&w->loop, numbered);
 	assert_int_equal(jailer_client_attach(w->client, pair[0], &f), 0);
 	w->jailer = pair[1];
 	events = 0;
+}
+
+static void world_open(struct world *w)
+{
+	world_open_as(w, false);
 }
 
 static void world_close(struct world *w)
@@ -74,6 +79,14 @@ static void exit_send(struct world *w, uint64_t id)
 	const unsigned before = events;
 	assert_int_equal(fdpass_send(w->jailer, &event, sizeof(event), NULL, 0), 0);
 	while (events == before)
+		(void)uv_run(&w->loop, UV_RUN_ONCE);
+}
+
+static void number_send(struct world *w, uint64_t id, uint64_t jid)
+{
+	const struct jailer_event event = {.type = JAILER_NUMBERED, .id = id, .jid = jid};
+	assert_int_equal(fdpass_send(w->jailer, &event, sizeof(event), NULL, 0), 0);
+	while (jailer_client_find(w->client, jid) == NULL)
 		(void)uv_run(&w->loop, UV_RUN_ONCE);
 }
 
@@ -121,11 +134,36 @@ static void one_that_ended_is_listed_no_more_and_its_number_is_not_used_again(vo
 	world_close(&w);
 }
 
+/* Where the kernel numbers jails theirs are its numbers, and none before that is known. */
+static void the_kernels_number_is_its_number(void **state)
+{
+	(void)state;
+	struct world w;
+	struct jailer_handle h[2] = {0};
+	char name[JAILER_NAME_MAX];
+	world_open_as(&w, true);
+	start(&w, &h[0], JAIL_EXEC);
+	start(&w, &h[1], JAIL_EXEC);
+	assert_int_equal(h[0].jid, 0);
+	assert_null(jailer_client_find(w.client, 0));
+	assert_null(jailer_client_find(w.client, 1));
+	number_send(&w, received(&w).id, 40);
+	number_send(&w, received(&w).id, 1);
+	assert_ptr_equal(jailer_client_find(w.client, 40), &h[0]);
+	assert_ptr_equal(jailer_client_find(w.client, 1), &h[1]);
+	jailer_handle_name(&h[0], name);
+	assert_string_equal(name, "exec-1");
+	assert_int_equal(jailer_client_count(w.client), 2);
+	assert_int_equal(events, 0); /* which is nobody else's business */
+	world_close(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(jails_are_numbered_in_the_order_of_their_starts),
 		cmocka_unit_test(one_that_ended_is_listed_no_more_and_its_number_is_not_used_again),
+		cmocka_unit_test(the_kernels_number_is_its_number),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -299,6 +299,12 @@ static void full_and_read_only(void **state)
 	assert_int_equal(storage_clone(&w->s, 3, "base", 0, &w->f), -1);
 	assert_int_equal(w->f.kind, FAULT_FULL);
 	fakes_drop(&w->k, "log");
+	fakes_put(&w->k, "fail",
+		"1 cannot mount '/s/slot3': failed to create mountpoint: Disk quota exceeded\n");
+	assert_int_equal(storage_clone(&w->s, 3, "base", 0, &w->f), -1);
+	assert_int_equal(w->f.kind, FAULT_FULL);
+	defer_free char *log = fakes_log(&w->k);
+	assert_non_null(strstr(log, "zfs destroy -r tank/sky/sky-1/slots/slot3\n"));
 	fakes_put(&w->k, "fail", "1 cannot create 'tank/sky/sky-1/slot3': pool is read-only\n");
 	assert_int_equal(storage_clone(&w->s, 3, "base", 0, &w->f), -1);
 	assert_non_null(strstr(w->f.text, "read-only"));

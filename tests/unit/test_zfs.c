@@ -263,6 +263,10 @@ static void faults_say_what_to_do(void **state)
 			FAULT_FULL, "free some room in the pool"},
 		{"tank/sky/sky-1", "cannot create: Disc quota exceeded", FAULT_FULL,
 			"filesystem.quota"},
+		{"tank/sky/sky-1",
+			"cannot set property for 'x': size is less than current used or reserved "
+			"space",
+			FAULT_INPUT, "filesystem.quota is less"},
 		{"tank/sky/sky-1", "cannot create 'x': pool is read-only", FAULT_PLATFORM,
 			"import it without readonly=on"},
 		{"tank/sky/sky-1", "cannot create 'x': Read-only file system", FAULT_PLATFORM,

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""run.py [--quick] [PATTERN…]: the system's suite in a virtual machine (guest.py), with cgroup v2, systemd and ZFS; an ordinary
-user's tests and those of this directory among it. --quick: those that have to do with what is different there."""
+"""run.py [--quick | --shard K/N] [PATTERN…]: the system's suite in a virtual machine (guest.py), with cgroup v2, systemd and ZFS; an
+ordinary user's tests and those of this directory among it. --quick: those that have to do with what is different there."""
 
 import contextlib
 import glob
@@ -15,7 +15,9 @@ import guest
 
 SLOW = os.environ.get("SKY_SLOW", "6")  # times; starting programs takes longer still, computing less
 # Control groups and what they limit, what is left in them, who may make them, the service, and ZFS.
-QUICK = ("test_systemd.", "test_storage.OnZfs.", "test_zfs.limits.", "test_limits.", "test_rest.", "test_shared.",
+QUICK = ("test_systemd.", "test_groups.", "test_storage.OnZfs.test_roots", "test_storage.OnZfs.test_what_a_kill", "test_storage.OnZfs.test_a_quota",
+         "test_storage.OnZfs.test_destroy", "test_storage.OnZfs.test_others", "test_zfs.limits.", "test_limits.", "test_rest.Rest.",
+         "test_rest.Memory.", "test_shared.",
          "test_attacks.Ends.test_memory", "test_attacks.Ends.test_ends_do_not_stick", "test_attacks.ZLast",
          "test_state.Supervisor.test_killed_and_started", "test_state.Supervisor.test_killed_during_a_call",
          "test_state.Jailers.test_all_killed")
@@ -59,9 +61,9 @@ def brought():
     return {name: path for name, path in paths.items() if os.path.isdir(path)}
 
 
-def command(patterns):
+def command(options):
     words = ["python3", "tests/system/run.py", "--binary", "build/sky-island", "--state", "build/test/state", "--guest", "--jobs", "2",
-             "--slowest", "20", *patterns]
+             "--slowest", "20", *options]
     return "\n".join((
         "export TMPDIR=$PWD/build/test/tmp SKY_SLOW=%s GOPROXY=file:///run/guest/modules GOSUMDB=off" % SLOW,
         "export PATH=$(echo build/test/state/toolchain/*/bin | sed \"s|^|$PWD/|\"):$PATH HOME=/root",
@@ -73,10 +75,10 @@ def command(patterns):
 
 def main():
     given = sys.argv[1:]
-    patterns = [word for word in given if word != "--quick"] or (QUICK if "--quick" in given else ())
+    options = [word for word in given if word != "--quick"] or (QUICK if "--quick" in given else ())
     try:
         found = {} if "--quick" in given else brought()
-        return guest.run(command(patterns), 9000, found)
+        return guest.run(command(options), 9000, found)
     except guest.NotHere as why:
         print("skip  all: %s\n0 passed, 0 failed, 0 skipped" % why)
         return guest.NOT_HERE

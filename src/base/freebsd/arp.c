@@ -1,3 +1,5 @@
+/* Frames of ARP. Compiled, linked, model-tested; not yet run on FreeBSD. */
+
 #include "base/freebsd/arp.h"
 
 #include <string.h>

@@ -1,7 +1,8 @@
 #pragma once
 
 /* arp: the question whether another host has an address, as a frame of Ethernet, and what answers it
- * (RFC 826, RFC 5227). Pure functions; addresses in host byte order. */
+ * (RFC 826, RFC 5227). Pure functions; addresses in host byte order. Compiled, linked,
+ * model-tested; not yet run on FreeBSD. */
 
 #include <stdbool.h>
 #include <stddef.h>

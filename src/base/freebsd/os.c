@@ -1,3 +1,7 @@
+/* What base/os.h promises, by FreeBSD's system calls. FreeBSD's part is compiled, linked,
+ * model-tested; not yet run on FreeBSD. This file itself is compiled and linked only: no model runs
+ * it. */
+
 #include "base/os.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* Pairs for jail_set(2) and nmount(2). Compiled, linked, model-tested; not yet run on FreeBSD. */
+
 #include "base/freebsd/params.h"
 
 #include <arpa/inet.h>

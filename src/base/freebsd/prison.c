@@ -69,6 +69,7 @@ static int prison_get(struct params *p, int flags, struct prison *out, struct fa
 	params_room(p, "path", out->path, sizeof(out->path));
 	params_room(p, "host.hostname", out->hostname, sizeof(out->hostname));
 	params_room(p, "osrelease", out->osrelease, sizeof(out->osrelease));
+	params_room(p, "ip4", &out->ip4, sizeof(out->ip4));
 	params_room(p, "ip4.addr", addresses, sizeof(addresses));
 	params_why(p);
 	out->jid = sys->jail_get(p->iov, p->count, flags);
@@ -90,6 +91,15 @@ int prison_find(const char *name, struct prison *out, struct fault *f)
 		return fault_set(f, FAULT_PLATFORM, ENAMETOOLONG, "jail %.40s", name);
 	memcpy(out->name, name, strlen(name) + 1);
 	params_text(&p, "name", out->name);
+	return prison_get(&p, 0, out, f);
+}
+
+int prison_find_jid(int jid, struct prison *out, struct fault *f)
+{
+	struct params p = {0};
+	*out = (struct prison){0};
+	params_int(&p, "jid", jid);
+	params_room(&p, "name", out->name, sizeof(out->name));
 	return prison_get(&p, 0, out, f);
 }
 

@@ -1,3 +1,7 @@
+/* How much memory a process holds, as the kernel says. FreeBSD's part is compiled, linked,
+ * model-tested; not yet run on FreeBSD. This file itself is compiled and linked only: no model runs
+ * it. */
+
 #include "base/resident.h"
 
 #include "base/defer.h"

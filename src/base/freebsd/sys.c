@@ -1,5 +1,7 @@
 /* The table of system calls as FreeBSD has them. Nothing is decided here: what can go wrong is told
- * by errno, and what it means is the callers' to say. Compiled and linked; not yet run. */
+ * by errno, and what it means is the callers' to say. FreeBSD's part is compiled, linked,
+ * model-tested; not yet run on FreeBSD. This file itself is compiled and linked only: no model runs
+ * it. */
 
 #include "base/freebsd/sys.h"
 

@@ -7,6 +7,7 @@
  * of FreeBSD's headers; sys.c asserts that they are.
  *
  * Functions return 0, or -1 and errno, unless they say otherwise.
+ * Compiled, linked, model-tested; not yet run on FreeBSD.
  */
 
 #include "base/buf.h"

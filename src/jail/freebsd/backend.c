@@ -1,3 +1,6 @@
+/* The table of operations; what is looked at before there are jails. Compiled, linked,
+ * model-tested; not yet run on FreeBSD. */
+
 #include "jail/freebsd/freebsd.h"
 
 #include "base/defer.h"
@@ -165,6 +168,28 @@ static unsigned freebsd_count(const struct jail_plan *plan)
 	return count;
 }
 
+/* By its jid, which no other jail gets while we may still ask for it: a slot's name is the next
+ * jail's too. */
+static int freebsd_describe(const struct jail_plan *plan, const struct jail_asked *asked,
+	struct jail_description *out, struct fault *f)
+{
+	struct prison prison;
+	*out = (struct jail_description){.jid = asked->jid};
+	const int found = prison_find_jid((int)asked->jid, &prison, f);
+	if (found <= 0)
+		return found;
+	if (slot_of_name(plan, prison.name) < 0)
+		return 0;
+	out->jid = (uint64_t)prison.jid;
+	memcpy(out->name, prison.name, sizeof(out->name));
+	memcpy(out->path, prison.path, sizeof(out->path));
+	memcpy(out->hostname, prison.hostname, sizeof(out->hostname));
+	memcpy(out->osrelease, prison.osrelease, sizeof(prison.osrelease));
+	if (prison.ip4 == SYS_JAIL_NEW && prison.address[0] != 0)
+		(void)ip4_text(prison.address[0], out->ip4);
+	return 1;
+}
+
 static const struct jail_backend backend = {
 	.name = "freebsd",
 	.enter = freebsd_enter,
@@ -174,6 +199,7 @@ static const struct jail_backend backend = {
 	.create = slot_create,
 	.destroy = slot_destroy,
 	.count = freebsd_count,
+	.describe = freebsd_describe,
 };
 
 const struct jail_backend *const jail_backend = &backend;

@@ -2,6 +2,7 @@
  * What a jail sees of /dev: a ruleset of devfs(8) of our own, which hides all and shows five. It is
  * the same for every state directory on a host, so it is made once and never emptied: a devfs under
  * an empty ruleset would show everything. Each one mounted is looked at before a jail gets it.
+ * Compiled, linked, model-tested; not yet run on FreeBSD.
  */
 
 #include "jail/freebsd/freebsd.h"

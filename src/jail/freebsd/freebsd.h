@@ -2,7 +2,7 @@
 
 /*
  * What the files of the FreeBSD backend share: the shape of a slot, and the calls between its parts.
- * Compiled, linked and model-tested; not yet run on FreeBSD.
+ * Compiled, linked, model-tested; not yet run on FreeBSD.
  *
  *   backend.c  the table of operations; probe, prepare, finish
  *   runner.c   the jailer's part; what the jailer is told of what prepare found

@@ -3,6 +3,7 @@
  * looked at about once a second, and a process found above the limit is killed; what it may have
  * reserved is counted when it asks, and refused, which a Go program ends with in its own words.
  * Go reserves arenas of 64 MiB, so one is added for each process that may be there.
+ * Compiled, linked, model-tested; not yet run on FreeBSD.
  */
 
 #include "jail/freebsd/freebsd.h"

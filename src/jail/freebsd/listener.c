@@ -1,6 +1,7 @@
 /* A fetch jail has a network stack of its own with nothing in it but loopback, as on Linux. A child
  * of the helper enters the jail, which cannot be left again, sets loopback up and opens the listener
- * there; a socket stays in the stack it was opened in, wherever its holder is. */
+ * there; a socket stays in the stack it was opened in, wherever its holder is. Compiled, linked,
+ * model-tested; not yet run on FreeBSD. */
 
 #include "jail/freebsd/freebsd.h"
 

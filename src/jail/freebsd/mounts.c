@@ -10,6 +10,7 @@
  *   /go /modules/N      fetch: toolchain and module trees, read-only
  *
  * All of it is nmount(2)'s, by a helper that is root; nothing is done by the jail.
+ * Compiled, linked, model-tested; not yet run on FreeBSD.
  */
 
 #include "jail/freebsd/freebsd.h"

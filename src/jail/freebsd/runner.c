@@ -1,4 +1,5 @@
-/* The jailer's part of the backend, and what prepare hands to it. */
+/* The jailer's part of the backend, and what prepare hands to it. Compiled, linked, model-tested;
+ * not yet run on FreeBSD. */
 
 #include "jail/freebsd/freebsd.h"
 
@@ -54,6 +55,11 @@ static int freebsd_listener(const struct jail_parts *parts)
 	return parts->fd[PART_LISTENER];
 }
 
+static uint64_t freebsd_jid(const struct jail_parts *parts)
+{
+	return parts->mark;
+}
+
 static const struct jail_runner runner = {
 	.give = runner_give,
 	.take = runner_take,
@@ -63,6 +69,7 @@ static const struct jail_runner runner = {
 	.recycle = freebsd_recycle,
 	.rest = freebsd_rest,
 	.listener = freebsd_listener,
+	.jid = freebsd_jid,
 };
 
 const struct jail_runner *const jail_runner = &runner;

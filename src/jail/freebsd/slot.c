@@ -5,6 +5,7 @@
  * until it is removed, so what a killed helper left is found by looking: the jail by its name, the
  * mounts by their place. The jail is made before its address is, and removed after it: it names the
  * address for as long as that may be there. A slot is used once; the next jail gets another.
+ * Compiled, linked, model-tested; not yet run on FreeBSD.
  */
 
 #include "jail/freebsd/freebsd.h"
@@ -254,18 +255,19 @@ static int addresses_remove(
 	return 0;
 }
 
-/* The address first: the jail names it, and is how it is found again. What a program sends meanwhile
- * has no way out. */
+/* The jail last: by it address and limits are found again where one of these calls fails, or we are
+ * killed. What a program sends meanwhile has no way out, and its own limits (setrlimit) hold. */
 static int named_remove(const struct jail_plan *plan, const char *name, struct fault *f)
 {
 	struct prison prison;
 	const int found = prison_find(name, &prison, f);
 	if (found < 0)
 		return -1;
-	if (found > 0 &&
-		(addresses_remove(plan, &prison, f) < 0 || prison_remove(prison.jid, f) < 0))
+	if (found > 0 && addresses_remove(plan, &prison, f) < 0)
 		return -1;
-	return limits_down(name, f);
+	if (limits_down(name, f) < 0)
+		return -1;
+	return found > 0 ? prison_remove(prison.jid, f) : 0;
 }
 
 int slot_destroy(const struct jail_plan *plan, unsigned slot, struct fault *f)

@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -186,6 +188,25 @@ static unsigned linux_count(const struct jail_plan *plan)
 	return cgroup_count(&groups);
 }
 
+/* Of what is the jail's, its kernel has no record: it is what we made it of. */
+static int linux_describe(const struct jail_plan *plan, const struct jail_asked *asked,
+	struct jail_description *out, struct fault *f)
+{
+	struct utsname system;
+	const char *base = asked->kind == JAIL_EXEC       ? ""
+			   : asked->kind == JAIL_EXEC_NET ? "-net"
+							  : "-tools";
+	*out = (struct jail_description){.jid = asked->jid, .hostname = JAIL_HOSTNAME};
+	if (uname(&system) < 0)
+		return fault_set(f, FAULT_PLATFORM, errno, "uname");
+	(void)snprintf(out->name, sizeof(out->name), "%s-%llu", jail_kind_word(asked->kind),
+		(unsigned long long)asked->jid);
+	(void)snprintf(out->path, sizeof(out->path), "%.1000s/base%s", plan->state, base);
+	(void)snprintf(out->osrelease, sizeof(out->osrelease), "%s", system.release);
+	(void)snprintf(out->ip4, sizeof(out->ip4), "%s", asked->ip4 != NULL ? asked->ip4 : "");
+	return 1;
+}
+
 static const struct jail_backend backend = {
 	.name = "linux",
 	.enter = userns_enter,
@@ -195,6 +216,7 @@ static const struct jail_backend backend = {
 	.create = slot_create,
 	.destroy = slot_destroy,
 	.count = linux_count,
+	.describe = linux_describe,
 };
 
 const struct jail_backend *const jail_backend = &backend;

@@ -1,6 +1,8 @@
 /*
  * A child that was made by pdfork(2) sends no SIGCHLD, and waiting for any child passes it over:
  * so each is watched by its number, and reaped by it.
+ * FreeBSD's part is compiled, linked, model-tested; not yet run on FreeBSD (docs/freebsd.md says
+ * what by what).
  */
 
 #include "jailer/loop.h"

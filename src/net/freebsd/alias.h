@@ -1,7 +1,8 @@
 #pragma once
 
 /* alias: the counterpart of net_link_make on FreeBSD, where a jail's address is an alias on the
- * interface of its pool and does not go with the jail. */
+ * interface of its pool and does not go with the jail. Compiled, linked, model-tested; not yet run
+ * on FreeBSD. */
 
 #include "net/link.h"
 

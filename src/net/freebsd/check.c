@@ -1,4 +1,5 @@
-/* Whether the configured pools fit this host, and whether it has what addresses need. */
+/* Whether the configured pools fit this host, and whether it has what addresses need. Compiled,
+ * linked, model-tested; not yet run on FreeBSD. */
 
 #include "base/defer.h"
 #include "base/freebsd/prison.h"

@@ -4,6 +4,7 @@
  * notes in a file (the record) each alias before it makes it. net_host_clear reads the record and
  * undoes all of it. Aliases of ours have a mask of all ones, as aliases have that share another's
  * subnet; what the record names but has another mask is somebody else's meanwhile.
+ * Compiled, linked, model-tested; not yet run on FreeBSD.
  */
 
 #include "net/freebsd/host.h"

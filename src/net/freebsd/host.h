@@ -1,7 +1,7 @@
 #pragma once
 
 /* host: what is changed on the host for jails with addresses: aliases, and the rules of pf. Private
- * to src/net/freebsd. */
+ * to src/net/freebsd. Compiled, linked, model-tested; not yet run on FreeBSD. */
 
 #include "base/freebsd/sys.h"
 #include "net/link.h"

@@ -1,3 +1,6 @@
+/* A jail's address: made, looked at and given back. Compiled, linked, model-tested; not yet run on
+ * FreeBSD. */
+
 #include "net/link.h"
 
 #include "base/freebsd/sys.h"

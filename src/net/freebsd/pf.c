@@ -1,3 +1,6 @@
+/* Rules of pf, written and read, and pfctl. Compiled, linked, model-tested; not yet run on
+ * FreeBSD. */
+
 #include "net/freebsd/pf.h"
 
 #include "base/defer.h"

@@ -4,6 +4,7 @@
  * pf: what jails with addresses may send and receive, as the text of rules of pf.conf(5) for an
  * anchor of ours, and what pfctl(8) is asked. The texts are made, and read, by pure functions.
  * Which address a jail sends from is the kernel's to enforce (ip4.addr).
+ * Compiled, linked, model-tested; not yet run on FreeBSD.
  */
 
 #include "base/buf.h"

@@ -5,6 +5,7 @@
  * release, which each step leaves in a state of a word of its own (storage/storage.h): done is
  * whatever comes not after the word of its last good state. So a run that was killed goes on where
  * it was, and one that fails is rolled back to the step before.
+ * Compiled, linked, model-tested; not yet run on FreeBSD.
  */
 
 #include "node/prepare.h"

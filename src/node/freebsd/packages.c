@@ -3,6 +3,7 @@
  * fetched by fetch(1), and always what MANIFEST says they are. MANIFEST is the one in that
  * directory, put there by the operator or fetched by https. What is fetched is called NAME.part
  * until it is whole, so that a run that was killed goes on with what it has.
+ * Compiled, linked, model-tested; not yet run on FreeBSD.
  */
 
 #include "node/freebsd/freebsd.h"

@@ -1,14 +1,10 @@
-/* What preparing is on FreeBSD. */
+/* What preparing is on FreeBSD. FreeBSD's part is compiled, linked, model-tested; not yet run on
+ * FreeBSD. This file itself is compiled and linked only: no model runs it. */
 
 #include "node/freebsd/freebsd.h"
 
 const struct prepare_step *const prepare_platform = prepare_freebsd;
 const char node_system[] = "freebsd";
-
-enum storage_type node_storage_usual(bool dataset)
-{
-	return dataset ? STORAGE_ZFS : STORAGE_PLAIN;
-}
 
 bool node_is_rooted(struct node *n)
 {

@@ -1,4 +1,5 @@
-/* The host's rc.conf(5), as far as `-i` asks of it. */
+/* The host's rc.conf(5), as far as `-i` asks of it. Compiled, linked, model-tested; not yet run on
+ * FreeBSD. */
 
 #include "node/freebsd/freebsd.h"
 

@@ -13,7 +13,8 @@
  *   tool, cache the workspace: driver/cmd/tool, the standard library and the driver, compiled
  *   build jail  one is made and removed
  *
- * Compiled and tested everywhere; which table is used the build chooses (platform.c).
+ * Compiled, linked, model-tested; not yet run on FreeBSD. The unit tests of every system run these
+ * steps on commands that record; which table is used the build chooses (platform.c).
  */
 
 #include "node/freebsd/freebsd.h"

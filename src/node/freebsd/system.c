@@ -1,4 +1,5 @@
-/* The base of FreeBSD's jails: a release, extracted, updated and configured. */
+/* The base of FreeBSD's jails: a release, extracted, updated and configured. Compiled, linked,
+ * model-tested; not yet run on FreeBSD. */
 
 #include "node/freebsd/freebsd.h"
 

@@ -40,12 +40,6 @@ static const struct prepare_step steps[] = {
 const struct prepare_step *const prepare_platform = steps;
 const char node_system[] = "linux";
 
-enum storage_type node_storage_usual(bool dataset)
-{
-	(void)dataset; /* ZFS only where it is asked for by filesystem.type */
-	return STORAGE_OVERLAY;
-}
-
 bool node_is_rooted(struct node *n)
 {
 	char word[STORAGE_WORD];

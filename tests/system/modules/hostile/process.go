@@ -290,12 +290,18 @@ func Big(bytes int) string { return strings.Repeat("b", bytes) }
 // Len returns the length of its argument.
 func Len(text string) int { return len(text) }
 
-// Leave leaves things for who comes after.
-func Leave() string {
+// Leave leaves files, a socket's name, shared memory and a host name behind, stays for a while, and tells what of it worked.
+func Leave(ms int) map[string]string {
 	_ = os.WriteFile("/tmp/left", []byte("secret"), 0o666)
 	_ = os.Mkdir("/tmp/.hidden", 0o777)
-	return "left"
+	_, err := net.Listen("unix", "@left")
+	_, _, errno := syscall.RawSyscall(syscall.SYS_SHMGET, leftKey, 4096, 0o1666)
+	worked := map[string]string{"socket": outcome(err), "shm": name(errno), "host name": outcome(syscall.Sethostname([]byte("left")))}
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	return worked
 }
+
+const leftKey = 4711
 
 // Found tells what others left.
 func Found() []string {
@@ -303,6 +309,21 @@ func Found() []string {
 	entries, _ := os.ReadDir("/tmp")
 	for _, entry := range entries {
 		found = append(found, entry.Name())
+	}
+	if _, err := net.Dial("unix", "@left"); err == nil {
+		found = append(found, "a socket")
+	}
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_SHMGET, leftKey, 0, 0); errno == 0 {
+		found = append(found, "shared memory")
+	}
+	if host, _ := os.Hostname(); host != "jail" {
+		found = append(found, "the host name "+host)
+	}
+	interfaces, _ := net.Interfaces()
+	for _, i := range interfaces {
+		if i.Flags&net.FlagLoopback == 0 {
+			found = append(found, "the interface "+i.Name)
+		}
 	}
 	return found
 }
