@@ -128,10 +128,9 @@ class Island:
     def cpu_s(self):
         """Seconds of cpu that our processes took since the start, by what they are. Helpers make and clear slots."""
         tree = processes_below(self.process.pid)
-        own = name_of(self.process.pid)
         took = {"server": 0.0, "jailers": 0.0, "helpers": 0.0, "jails": 0.0}
         for p in tree.values():
-            if p.pid == self.process.pid or (p.parent == self.process.pid and name_of(p.pid) == own):
+            if p.pid == self.process.pid or (p.parent == self.process.pid and name_of(p.pid) == "sky-server"):
                 took["server"] += p.cpu_s
             elif p.parent == self.process.pid and name_of(p.pid) == "sky-helper":
                 took["helpers"] += p.cpu_s
@@ -183,10 +182,8 @@ class Island:
                 raise Unavailable("a killed jail did not end")
 
     def rss_mib(self):
-        """Of the server: jailers have names of their own, it has the supervisor's."""
-        own = name_of(self.process.pid)
         children = [p.pid for p in processes_below(self.process.pid).values() if p.parent == self.process.pid]
-        return status_of(next(pid for pid in children if name_of(pid) == own), "VmRSS") / 1024
+        return status_of(next(pid for pid in children if name_of(pid) == "sky-server"), "VmRSS") / 1024
 
     # ---- what a jail is ----
 

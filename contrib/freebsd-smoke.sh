@@ -94,8 +94,7 @@ left() {
 	[ -z "${SKY_SMOKE_ZFS:-}" ] || clones
 	rctl 2>/dev/null | grep '^jail:sky-'
 	pfctl -s Anchors 2>/dev/null | grep 'sky-'
-	pgrep -lx sky-island
-	pgrep -lx jailer
+	pgrep -lx 'sky-island|sky-server|sky-helper|jailer'
 	true
 }
 

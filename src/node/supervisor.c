@@ -206,6 +206,7 @@ static int server_start(struct supervisor *s, struct fault *f)
 	pid_t pid = fork();
 	if (pid == 0) {
 		child_begin(s);
+		os_name("sky-server");
 		(void)close(pair[0]);
 		_exit(server_run(s->node, pair[1], s->sockets, s->node->jailers));
 	}

@@ -45,7 +45,7 @@ void call_fail(struct pool_call *call, const struct fault *f);
 /* Takes a run out of its program's list: it is no longer of any. */
 void run_forget(struct pool_run *run);
 /* Finds or starts a jail for a call that may have its place, which it takes. -1: f set, and it is
- * still where it was; 0 with no run: no start has its turn. */
+ * still where it was; 0 with call->run NULL: no start has its turn, it waits on. */
 int call_place(struct pool *pool, struct pool_call *call, struct fault *f);
 
 /* ---- queue.c ---- */

@@ -200,21 +200,30 @@ struct pool_call *queue_next(struct pool *pool)
 	return e != NULL ? call_of(e) : NULL;
 }
 
+/* Its turn has come. -1: f set; 0 where it waits on, as the jail that it was to have has ended. */
+static int place_next(struct pool *pool, struct pool_call *call, struct fault *f)
+{
+	call->placed_ns = clock_mono_ns();
+	if (call->program->fd < 0)
+		return fault_code(f, FAULT_BUSY, "too_many_descriptors",
+			"no descriptors are left; try again later");
+	return call_place(pool, call, f);
+}
+
 void queue_serve(struct pool *pool)
 {
 	struct pool_call *call;
 	while ((call = queue_next(pool)) != NULL) {
 		struct fault f = {0};
-		call->placed_ns = clock_mono_ns();
+		const int placed = place_next(pool, call, &f);
+		if (placed == 0 && call->run == NULL)
+			continue;
 		wait_over(call, call->placed_ns);
-		if (call->program->fd < 0)
-			(void)fault_code(&f, FAULT_BUSY, "too_many_descriptors",
-				"no descriptors are left; try again later");
-		if (f.kind != FAULT_NONE || call_place(pool, call, &f) < 0) {
+		if (placed == 0) {
+			call_started(call);
+		} else {
 			queue_leave(call);
 			call_fail(call, &f);
-			continue;
 		}
-		call_started(call);
 	}
 }

@@ -276,7 +276,7 @@ class Sky:
 
     def start(self):
         self.spawn()
-        until(lambda: self.process.poll() is not None or self.serves(), 60, "the start of a server")
+        until(lambda: self.process.poll() is not None or (self.serves() and self.parts[0]), 60, "the start of a server")
         if self.process.returncode is not None:
             raise AssertionError("the server ended with %d:\n%s" % (self.process.returncode, self.log()))
         return self
@@ -319,18 +319,18 @@ class Sky:
 
     @property
     def parts(self):
-        """The pids of its server and jailers; these have the instance's name, and their helpers one of their own. Who has not
-        got its name yet looks like the server for a moment."""
+        """The pids of its server (None: it has none at the moment) and jailers, once all of its children have their names:
+        the server and the helpers their own, the jailers the instance's."""
         found = {}
 
         def named():
             found.clear()
             for pid in children(self.process.pid):
                 found.setdefault(status(pid).get("Name"), []).append(pid)
-            return len(found.get("sky-island", [])) <= 1
+            return not found.keys() & {"sky-island", "jailer"}
 
-        until(named, what="names of all but the server")
-        return next(iter(found.get("sky-island", [])), None), found.get(self.instance, [])
+        until(named, what="names of all parts")
+        return next(iter(found.get("sky-server", [])), None), found.get(self.instance, [])
 
     def jail_pids(self):
         """All processes of its jails."""

@@ -1,6 +1,8 @@
 """Jails that serve one caller's calls one after another, where jails.reuse allows it."""
 
 import concurrent.futures
+import contextlib
+import json
 import os
 import re
 import signal
@@ -332,7 +334,8 @@ class Own(Reuse):
     """What changes a server."""
 
     def setUp(self):
-        self.server = sky.Sky("reuse-own", modules=tree.url, function_tokens=TOKENS, jails={"reuse": RULES}).start()
+        self.server = sky.Sky("reuse-own", modules=tree.url, function_tokens=TOKENS,
+                              jails={"reuse": RULES, "children_max": os.cpu_count() + 1}).start()
         self.addCleanup(self.server.close)
         super().setUp()
 
@@ -353,6 +356,33 @@ class Own(Reuse):
         self.says("Count()", "2", "reused; calls=1", headers=B, reuse=True)
         self.hangup()  # who calls may have changed: nobody meets what was before
         sky.until(lambda: self.call("Count()", headers=B, reuse=True).json["data"] == "1", what="a fresh jail")
+
+    def test_one_dies_while_a_call_waits(self):
+        """For a place: then the call for which the jail was there waits for another, and neither it nor the server is lost."""
+        cpus = os.cpu_count()
+        process = self.server.parts[0]
+        with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.closing(self.server.connection()) as connection:
+            calls = [pool.submit(self.call, "Sleep(%d)" % (4000 * sky.SLOW)) for _ in range(cpus)]
+            sky.until(lambda: len(self.jails("running")) == cpus, what="calls on all cpus")
+            before = set(self.server.jail_pids())
+            self.assertEqual(self.call("Sleep(100)").status, 200)
+            idle = set(self.server.jail_pids()) - before
+            calls.append(pool.submit(self.call, "Sleep(%d)" % (800 * sky.SLOW), "example.com/fresh"))
+            sky.until(lambda: len(self.jails("running")) == cpus + 1, what="all places taken")
+            self.assertEqual(self.server.send("GET", "/healthcheck", connection=connection).status, 200)
+            os.kill(process, signal.SIGSTOP)  # it hears of the call, of a place and of the jail's end in this order
+            try:
+                connection.request("POST", "/api/v1/function", json.dumps({"url": R, "call": "Sum()"}), A)
+                time.sleep(sky.SLOW)
+                for pid in idle:
+                    os.kill(pid, signal.SIGKILL)
+                sky.until(lambda: not any(sky.alive(pid) for pid in idle), what="its end")
+            finally:
+                os.kill(process, signal.SIGCONT)
+            with connection.getresponse() as answer:
+                self.assertEqual(answer.status, 200, answer.read())
+            self.assertEqual([call.result().status for call in calls], [200] * len(calls))
+        self.assertEqual(self.server.parts[0], process, "the server lives on")
 
     def test_drain(self):
         self.says("Count()", "1", "fresh")
