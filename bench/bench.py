@@ -232,8 +232,8 @@ class Bench:
         before = self.island.cpu_s()
         ran = self.helpers.load(self.island.port, self.requests, clients, seconds=seconds)
         ran["behind_s"] = self.island.settle()
-        ran["cpu_ms_of"] = {role: (seconds - before[role]) * 1000 / ran["answered"]
-                            for role, seconds in self.island.cpu_s().items()}
+        ran["cpu_ms_of"] = {role: (took - before[role]) * 1000 / ran["answered"]
+                            for role, took in self.island.cpu_s().items()}
         ran["cpu_ms"] = sum(ran["cpu_ms_of"].values())
         ran["answers_a_second"] = ran["rate"]
         ran["rate"] = ran["statuses"].get("200", 0) / (ran["seconds"] + ran["behind_s"])

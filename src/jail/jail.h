@@ -60,6 +60,12 @@ static inline const char *jail_kind_word(enum jail_kind kind)
 	return jail_runs_call(kind) ? "exec" : kind == JAIL_BUILD ? "build" : "fetch";
 }
 
+/* The base (storage/storage.h) that its root is a clone of. */
+static inline const char *jail_base(enum jail_kind kind)
+{
+	return kind == JAIL_EXEC ? "base" : kind == JAIL_EXEC_NET ? "base-net" : "base-tools";
+}
+
 /* What a slot is made for. */
 struct jail_order {
 	enum jail_kind kind;

@@ -39,9 +39,8 @@ static void places_set(struct pool *pool, bool tight)
 		return;
 	admission_places(pool->admission, pool->places);
 	if (before == most)
-		log_warn("programs wait for memory, and less than the reserve is left: %u calls "
-			 "may run "
-			 "at once for now, others wait",
+		log_warn("programs wait for memory, and less than the reserve is left: "
+			 "%u calls may run at once for now, others wait",
 			pool->places);
 	else if (pool->places == most)
 		log_info("there is memory again: %u calls may run at once", most);

@@ -4,7 +4,8 @@
     run.py --binary BIN --state DIR [--shard K/N] [pattern…]
 
 DIR is a prepared state directory (sky-island -i); it is copied, never used itself. A pattern is a part of a test's name, such as
-test_attacks or Memory; a shard is one of N parts of the classes, which their names fall into. Exits 0 if all passed, 1 if one failed, 77 where nothing can be tested.
+test_attacks or Memory; a shard is the K-th of N parts that the classes fall into by their names. Exits 0 if all passed, 1 if one
+failed, 77 where nothing can be tested.
 """
 
 import argparse
@@ -152,7 +153,7 @@ def main():
     options.add_argument("--keep", action="store_true", help="keep the tests' directory")
     options.add_argument("--jobs", type=int, default=5, metavar="N", help="so many modules of tests side by side (5)")
     options.add_argument("--user", action="store_true", help="those that run others again as an ordinary user, and only those")
-    options.add_argument("--guest", action="store_true", help="those of an ordinary user too, and those that take the machine for theirs; nothing is skipped")
+    options.add_argument("--guest", action="store_true", help="all, and those that take the machine for theirs; nothing is skipped")
     options.add_argument("--slowest", type=int, default=0, metavar="N", help="name the N slowest tests")
     options.add_argument("--shard", type=shard, default=(1, 1), metavar="K/N", help="the K-th of N parts of the classes")
     options.add_argument("patterns", nargs="*")

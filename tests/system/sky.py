@@ -1,6 +1,7 @@
 """A Sky Island under test: its state directory, its processes, its answers, and what it leaves behind."""
 
 import base64
+import concurrent.futures
 import contextlib
 import ctypes
 import hashlib
@@ -91,6 +92,12 @@ def command(pid):
 
 def describe(found):
     return ["%d %s (%s)" % (pid, command(pid) or status(pid).get("Name", "?"), status(pid).get("State", "gone")) for pid in found]
+
+
+def together(calls):
+    """The answers to calls that are all made at once."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
 def children(pid):

@@ -77,12 +77,6 @@ class Server(sky.Sky):
         return self.send("DELETE", "/api/v1/admin/jails", headers={"X-Sky-Island-Token": "of-admins"})
 
 
-def together(calls):
-    """The answers to calls that are all made at once."""
-    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
-        return [future.result() for future in [pool.submit(call) for call in calls]]
-
-
 def most_at_once(answers):
     """Of calls of Busy, by their own clocks."""
     changes = []
@@ -98,7 +92,7 @@ def most_at_once(answers):
 
 class Exact(unittest.TestCase):
     def burst(self, calls, limit):
-        answers = together(calls)
+        answers = sky.together(calls)
         self.assertEqual({answer.status for answer in answers}, {200}, "\n".join(str(a) for a in answers if a.status != 200)[:2000])
         self.assertEqual(most_at_once(answers), limit)
         sky.until(lambda: wide.running() == (0, 0), what="an end of all calls")
@@ -146,7 +140,7 @@ class Exact(unittest.TestCase):
         for thread in leavers:
             thread.start()
         try:
-            answers = together([lambda: wide.as_caller("team-a", M, "Busy(20)") for _ in range(12)])
+            answers = sky.together([lambda: wide.as_caller("team-a", M, "Busy(20)") for _ in range(12)])
         finally:
             stop.set()
             for thread in leavers:
@@ -214,7 +208,7 @@ class Refused(unittest.TestCase):
     def test_of_a_caller(self):
         held = self.hold("one")
         refusals = tight.metric('sky_calls_refused_total{limit="caller"}')
-        answers = sorted(together([lambda: tight.as_caller("one", M, "Busy(0)") for _ in range(4)]), key=lambda a: a.seconds)
+        answers = sorted(sky.together([lambda: tight.as_caller("one", M, "Busy(0)") for _ in range(4)]), key=lambda a: a.seconds)
         for answer in answers:
             self.refused(answer, 'the caller "one"')
         for answer in answers[2:]:  # two waited until their time was up
@@ -226,7 +220,7 @@ class Refused(unittest.TestCase):
 
     def test_of_the_node(self):
         held = self.hold("other", 2)
-        for answer in together([lambda: tight.as_caller("flood", M, "Busy(0)") for _ in range(3)]):
+        for answer in sky.together([lambda: tight.as_caller("flood", M, "Busy(0)") for _ in range(3)]):
             self.refused(answer, "jails.children_max: 2")
         self.released(held)
 

@@ -162,14 +162,8 @@ class Memory(unittest.TestCase):
         own.command = lambda *arguments: words + plain(*arguments)
         with own:
             def at_once(count):
-                """The answers of so many calls of two thirds of a second each, of which the queue takes two by two."""
-                answers, call = [], "Sleep(%d)" % (660000000 * sky.SLOW)
-                callers = [threading.Thread(target=lambda: answers.append(own.call("time", call))) for _ in range(count)]
-                for caller in callers:
-                    caller.start()
-                for caller in callers:
-                    caller.join()
-                return answers
+                """The answers to so many calls of two thirds of a second each."""
+                return sky.together([lambda: own.call("time", "Sleep(%d)" % (660000000 * sky.SLOW))] * count)
 
             cpus, many = len(os.sched_getaffinity(0)), 4 * len(os.sched_getaffinity(0))
             self.assertEqual(own.call("time", "Sleep(1)").status, 200)

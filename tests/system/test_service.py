@@ -20,7 +20,6 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 MACHINE = os.uname().machine
 
 
-
 def tool(*command, **options):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120, **options)
     if done.returncode != 0:

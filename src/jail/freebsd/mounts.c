@@ -66,7 +66,7 @@ const char *mounts_base(const struct jail_plan *plan, enum jail_kind kind)
 {
 	if (plan->storage->system[0] != '\0')
 		return plan->storage->system;
-	return kind == JAIL_EXEC ? "base" : kind == JAIL_EXEC_NET ? "base-net" : "base-tools";
+	return jail_base(kind);
 }
 
 static void list_base(

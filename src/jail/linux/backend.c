@@ -193,15 +193,13 @@ static int linux_describe(const struct jail_plan *plan, const struct jail_asked 
 	struct jail_description *out, struct fault *f)
 {
 	struct utsname system;
-	const char *base = asked->kind == JAIL_EXEC       ? ""
-			   : asked->kind == JAIL_EXEC_NET ? "-net"
-							  : "-tools";
 	*out = (struct jail_description){.jid = asked->jid, .hostname = JAIL_HOSTNAME};
 	if (uname(&system) < 0)
 		return fault_set(f, FAULT_PLATFORM, errno, "uname");
 	(void)snprintf(out->name, sizeof(out->name), "%s-%llu", jail_kind_word(asked->kind),
 		(unsigned long long)asked->jid);
-	(void)snprintf(out->path, sizeof(out->path), "%.1000s/base%s", plan->state, base);
+	(void)snprintf(
+		out->path, sizeof(out->path), "%.1000s/%s", plan->state, jail_base(asked->kind));
 	(void)snprintf(out->osrelease, sizeof(out->osrelease), "%s", system.release);
 	(void)snprintf(out->ip4, sizeof(out->ip4), "%s", asked->ip4 != NULL ? asked->ip4 : "");
 	return 1;

@@ -55,8 +55,6 @@ int landlock_make(bool tcp);
 /* The calling thread and what it becomes; needs no_new_privs. Async-signal-safe. */
 int landlock_enter(int ruleset);
 
-/* The base (storage/storage.h) that the root of a jail of this kind is a clone of. */
-const char *root_base(enum jail_kind kind);
 /* Makes the root of a jail of this kind from the plan and pivots into it; the caller is alone in a
  * new mount namespace of a new user namespace. On failure *step names what failed and errno says
  * why. */

@@ -247,11 +247,6 @@ static int become_jail(void)
 		       : 0;
 }
 
-const char *root_base(enum jail_kind kind)
-{
-	return kind == JAIL_EXEC ? "base" : kind == JAIL_EXEC_NET ? "base-net" : "base-tools";
-}
-
 bool root_is_copied(const struct jail_plan *plan, enum jail_kind kind)
 {
 	return kind == JAIL_EXEC && plan->storage->type != STORAGE_ZFS;
@@ -262,7 +257,7 @@ static int base_enter(
 	const struct jail_plan *plan, unsigned slot, enum jail_kind kind, const char **step)
 {
 	char root[4100];
-	storage_path(plan->storage, slot, root_base(kind), root, sizeof(root));
+	storage_path(plan->storage, slot, jail_base(kind), root, sizeof(root));
 	*step = "private mounts";
 	if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -1;

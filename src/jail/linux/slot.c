@@ -265,7 +265,7 @@ static void parts_down(void *thing)
 static int clone_up(void *thing, struct fault *f)
 {
 	struct making *m = thing;
-	return storage_clone(m->plan->storage, m->slot, root_base(m->kind), 0, f);
+	return storage_clone(m->plan->storage, m->slot, jail_base(m->kind), 0, f);
 }
 
 static void clone_down(void *thing)
