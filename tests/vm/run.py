@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 import guest
 
@@ -45,8 +46,7 @@ def schema():
     sys.path.insert(0, SYSTEM)
     import test_metrics  # noqa: PLC0415 # as above
 
-    os.environ["TMPDIR"] = guest.BUILD
-    with contextlib.suppress(unittest.SkipTest):
+    with contextlib.suppress(unittest.SkipTest), unittest.mock.patch.dict(os.environ, TMPDIR=guest.BUILD):
         return test_metrics.Dashboard("test_grafanas_schema").sdk()
     return None
 
