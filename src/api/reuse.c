@@ -24,7 +24,8 @@ int reuse_settle(
 	if (r->reuses)
 		r->reuse = (struct pool_reuse){.calls = rule->calls,
 			.age_ms = (uint64_t)rule->age / 1000000U,
-			.memory = rule->memory};
+			.memory = rule->memory,
+			.generation = pool_generation(api->setup.invoke.pool)};
 	return 0;
 }
 

@@ -411,6 +411,12 @@ void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
 	tell(c, h, JAILER_KILL);
 }
 
+bool jailer_client_serves(struct jailer_client *c, const struct jailer_handle *h)
+{
+	const struct place *p = place_of(c, h->id);
+	return p != NULL && c->connections[p->connection] != NULL;
+}
+
 void jailer_client_rest(struct jailer_client *c, const struct jailer_handle *h, bool rests)
 {
 	tell(c, h, rests ? JAILER_REST : JAILER_WAKE);

@@ -58,6 +58,8 @@ int jailer_client_start_net(struct jailer_client *c, struct jailer_handle *h, ui
  * jailers are attached: as many are there again when none is lost. */
 void jailer_client_on_released(
 	struct jailer_client *c, void (*released)(void *ctx, uint32_t address), void *ctx);
+/* Whether a jail's jailer is there: else its end is about to be told. */
+bool jailer_client_serves(struct jailer_client *c, const struct jailer_handle *h);
 /* Ends a jail; its event comes all the same. */
 void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h);
 /* A jail whose program has waited for long gets the cpu only while no other jail wants it, until its

@@ -283,8 +283,7 @@ void admission_return(struct admission *a, struct entry *e, uint64_t since_ns, u
 		busy_begin(a, now);
 	e->since_ns = since_ns;
 	e->within = limit_of(a, e->who.function, e->who.caller, true) == ADMISSION_OPEN;
-	e->burst = false;
-	enqueue(a, e, true);
+	enqueue(a, e, true); /* one of a burst is one still: it has its time */
 }
 
 enum admission_limit admission_is_full(

@@ -22,7 +22,7 @@ static bool may_follow(const struct pool_run *run)
 	return run->state == RUN_CALLED && !run->ended && run->reuse.staying &&
 	       run->forced == POOL_VALUE && !run->slow && run->behind_count < BEHIND_MAX &&
 	       run->call->frame.len == FRAME_SLOT && run->program != NULL &&
-	       run->reuse.generation == run->pool->generation;
+	       run->reuse.set->generation == run->pool->generation;
 }
 
 struct pool_run *behind_find(const struct pool_call *call)
@@ -190,7 +190,7 @@ void behind_take_back(struct pool_run *run)
 	if (run->behind_count == 0 || run->program == NULL)
 		return;
 	const unsigned unread = (unsigned)(unread_take(run) / FRAME_SLOT);
-	if (unread > run->behind_count) /* it has not come to its own call either */
+	if (unread > run->behind_count && run->call != NULL) /* nor has it read its own call */
 		frames_send(run, &run->call->frame);
 	last_wait_again(run, unread);
 }
@@ -198,8 +198,10 @@ void behind_take_back(struct pool_run *run)
 void behind_end(struct pool_run *run)
 {
 	struct pool_call *own = run->call;
-	if (own == NULL && run->behind_count == 0)
+	if (own == NULL && run->behind_count == 0) {
+		unsent_clear(run); /* of a call that left before the loop's turn ended */
 		return;
+	}
 	const size_t behind = (size_t)run->behind_count * FRAME_SLOT;
 	const bool unread = unread_take(run) > behind || run->polls_room;
 	last_wait_again(run, run->behind_count);

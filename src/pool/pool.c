@@ -220,7 +220,9 @@ static struct pool_run *run_find(struct pool *pool, struct pool_call *call, stru
 	struct pool_run *run = call->set != NULL ? reuse_idle(pool, call) : NULL;
 	if (run != NULL || (call->set != NULL && !reuse_may_start(call)))
 		return run;
-	run = program->waiting;
+	while ((run = program->waiting) != NULL &&
+		!jailer_client_serves(pool->jailers, &run->handle))
+		spares_end(pool, run);
 	call->waited = run != NULL;
 	if (call->waited)
 		spares_remove(pool, run);
@@ -362,6 +364,8 @@ bool pool_program_used(const struct pool_program *program)
 void pool_forget(struct pool *pool, struct pool_program *program)
 {
 	spares_unwant(pool, program);
+	for (struct pool_run *run = program->runs; run != NULL; run = run->sibling)
+		behind_take_back(run);
 	if (program->queued > 0)
 		queue_adopt(pool, program);
 	reuse_forget(pool, program);

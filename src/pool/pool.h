@@ -89,8 +89,9 @@ struct pool_limits {
 /* How long a jail may serve one caller's calls. */
 struct pool_reuse {
 	unsigned calls;
-	uint64_t age_ms; /* since its first call */
-	uint64_t memory; /* bytes resident more than before its first call */
+	uint64_t age_ms;     /* since its first call */
+	uint64_t memory;     /* bytes resident more than before its first call */
+	unsigned generation; /* pool_generation, when this was settled */
 };
 
 struct pool_request {
@@ -131,3 +132,5 @@ unsigned pool_waiting(const struct pool *pool);
 void pool_drain(struct pool *pool);
 /* No jail that served a call until now gets another: who calls, or what is allowed, has changed. */
 void pool_reuse_end(struct pool *pool);
+/* How often that was. */
+unsigned pool_generation(const struct pool *pool);

@@ -22,16 +22,18 @@ enum {
 
 /* ---- sets ---- */
 
-static struct reuse_set *set_of(struct pool_program *program, const struct caller *caller)
+static struct reuse_set *set_of(
+	struct pool_program *program, const struct caller *caller, unsigned generation)
 {
 	struct reuse_set *set = program->reuse;
-	while (set != NULL && set->caller != caller)
+	while (set != NULL && (set->caller != caller || set->generation != generation))
 		set = set->next;
 	if (set != NULL)
 		return set;
 	set = mem_zero(1, sizeof(*set));
 	set->program = program;
 	set->caller = caller;
+	set->generation = generation;
 	set->next = program->reuse;
 	program->reuse = set;
 	return set;
@@ -79,7 +81,8 @@ static bool is_fit(const struct pool_run *run)
 {
 	struct pollfd ends[] = {
 		{run->control, POLLIN, 0}, {run->out, POLLIN, 0}, {run->err, POLLIN, 0}};
-	if (is_aged(run, clock_mono_ns()))
+	if (is_aged(run, clock_mono_ns()) ||
+		!jailer_client_serves(run->pool->jailers, &run->handle))
 		return false;
 	if (poll(ends, 3, 0) == 0)
 		return true;
@@ -105,7 +108,7 @@ bool reuse_stays(struct pool_run *run)
 	const uint64_t now = clock_mono_ns();
 	r->staying = r->staying && !run->ended && run->forced == POOL_VALUE && !run->polls_room &&
 		     run->program != NULL && !run->pool->ending &&
-		     r->generation == run->pool->generation && !is_aged(run, now) &&
+		     r->set->generation == run->pool->generation && !is_aged(run, now) &&
 		     !is_grown(run->call, r, now - run->call->called_ns);
 	return r->staying;
 }
@@ -120,7 +123,6 @@ static void run_join(struct pool_run *run, const struct pool_call *call)
 	LIST_INSERT_HEAD(&r->set->jails, run, reuse.of_set);
 	run->pool->used++;
 	r->terms = call->terms;
-	r->generation = run->pool->generation;
 	r->since_ns = call->called_ns;
 	r->memory = resident_open(r->pid);
 	r->resident = r->resident_first = resident_bytes(r->memory);
@@ -160,7 +162,7 @@ void reuse_want(struct pool_call *call, const struct pool_request *request)
 {
 	if (request->reuse == NULL || request->ip4 != NULL || call->pool->ending)
 		return;
-	call->set = set_of(call->program, request->caller);
+	call->set = set_of(call->program, request->caller, request->reuse->generation);
 	call->set->users++;
 	call->terms = *request->reuse;
 }
@@ -233,7 +235,8 @@ static void run_rest(struct pool_run *run, bool open)
 	(void)uv_timer_stop(&run->timer);
 	run_output_rest(run);
 	const bool stays = open && r->staying && run->in.len == 0 && run->forced == POOL_VALUE &&
-			   run->program != NULL && !pool->ending;
+			   run->program != NULL && !pool->ending &&
+			   r->set->generation == pool->generation;
 	if (stays && spares_room(pool, run->program)) {
 		run->state = RUN_WAITING;
 		spares_add(pool, run);
@@ -283,6 +286,11 @@ void pool_reuse_end(struct pool *pool)
 {
 	pool->generation++;
 	reuse_age(pool, UINT64_MAX);
+}
+
+unsigned pool_generation(const struct pool *pool)
+{
+	return pool->generation;
 }
 
 void reuse_forget(struct pool *pool, struct pool_program *program)

@@ -5,6 +5,9 @@
  * configuration allows it. Such a jail belongs to a set, the caller's for this program, from its
  * first call to its end, and serves nobody else.
  *
+ * Callers and their rights are those of a configuration. Once that is read anew, sets of the one
+ * before take no more jails, and theirs end as they become idle.
+ *
  * A set has as many calls under way as there are cpus (measured: more jails than that take turns on
  * the cpus and serve fewer calls); what comes on top waits for its turn in the pool's queue. Calls
  * that wait while none of its jails moves on, since their calls take long, get further jails.
@@ -21,6 +24,7 @@
 struct reuse_set {
 	struct pool_program *program; /* NULL: forgotten, its jails serve nobody any more */
 	const struct caller *caller;  /* NULL: those who told no token */
+	unsigned generation;          /* of the configuration by which they may reuse jails */
 	struct reuse_set *next;       /* in its program */
 	unsigned users;               /* calls and jails that point here */
 	unsigned busy;                /* calls that a jail makes, or will once it is started */

@@ -15,6 +15,7 @@
 
 enum {
 	ENDING_MS = 200, /* a driver that has answered gets this long to end by itself */
+	AGAIN_MS = 5000, /* a jail that should have ended, but its jailer may not have heard it */
 	QUICK_MS = 5, /* most starts and calls are done by then: output is read once, at the end */
 };
 
@@ -157,16 +158,22 @@ static void answered(
 {
 	struct pool_result result = {.outcome = outcome, .text = text, .text_len = len};
 	printed_take(run, &result, quiet);
-	if (output_exceeded(run) || result.text_len > pool_limits_of(run->pool)->output_max)
+	const bool too_much =
+		output_exceeded(run) || result.text_len > pool_limits_of(run->pool)->output_max;
+	if (too_much) {
 		result.outcome = POOL_OUTPUT_LIMIT;
+		run->reuse.staying = false;
+	}
 	behind_note(run->call->set, quiet, clock_mono_ns() - run->call->called_ns);
 	const bool stays = reuse_stays(run) || run->behind_count > 0;
-	run->state = stays && result.outcome != POOL_OUTPUT_LIMIT ? RUN_RESTED : RUN_ENDING;
+	/* Where it was quiet those behind have begun. */
+	run->state = stays && (quiet || !too_much) ? RUN_RESTED : RUN_ENDING;
 	result_tell(run, &result);
 	if (run->state != RUN_ENDING || run->control < 0)
 		return; /* it makes its next call, or waits: reuse_frames_end */
+	behind_take_back(run);
 	run_close(run);
-	(void)uv_timer_start(&run->timer, ending_timeout, ENDING_MS, 0);
+	(void)uv_timer_start(&run->timer, ending_timeout, ENDING_MS, AGAIN_MS);
 }
 
 void run_kill(struct pool_run *run, enum pool_outcome why)
@@ -204,7 +211,7 @@ static void frame_handle(
 	struct pool_run *run, enum frame_type type, const char *payload, size_t len)
 {
 	enum pool_outcome outcome;
-	if (type == FRAME_READY && run->state == RUN_STARTING) {
+	if (type == FRAME_READY && run->state == RUN_STARTING && run->forced == POOL_VALUE) {
 		run->state = RUN_WAITING;
 		jailer_client_ready(pool_jailers(run->pool), &run->handle);
 		(void)uv_timer_stop(&run->timer);
@@ -315,6 +322,7 @@ static void call_timeout(uv_timer_t *timer)
 {
 	struct pool_run *run = timer->data;
 	run_kill(run, run->state == RUN_STARTING ? POOL_INIT_TIMEOUT : POOL_TIMEOUT);
+	(void)uv_timer_start(timer, ending_timeout, AGAIN_MS, AGAIN_MS);
 }
 
 /* It takes its time: its output may be more than a pipe holds. */

@@ -44,10 +44,9 @@ TAILQ_HEAD(calls, pool_call);
 struct run_reuse {
 	struct reuse_set *set; /* NULL until its first call, and of those that serve one */
 	struct pool_reuse terms;
-	pid_t pid;           /* of its program; 0: not known */
-	unsigned calls;      /* that it was given */
-	unsigned generation; /* the pool's, at its first call */
-	bool staying;        /* its program waits for another CALL once it has answered */
+	pid_t pid;      /* of its program; 0: not known */
+	unsigned calls; /* that it was given */
+	bool staying;   /* its program waits for another CALL once it has answered */
 	LIST_ENTRY(pool_run) of_set;
 	uint64_t since_ns;                 /* when its first call began */
 	int memory;                        /* descriptor for resident_bytes; -1: none */

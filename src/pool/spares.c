@@ -39,8 +39,9 @@ void spares_add(struct pool *pool, struct pool_run *run)
 		pool->oldest = run;
 	pool->newest = run;
 	pool->waiting++;
-	while (pool->waiting_bytes > pool->limits.waiting_bytes_max && pool->oldest != NULL)
-		spares_end(pool, pool->oldest); /* it was not known yet how much its program uses */
+	const uint64_t most = pool->limits.waiting_bytes_max;
+	while (pool->waiting_bytes > most && pool->oldest != NULL) /* it was not known before */
+		spares_end(pool, run->bytes > most ? run : pool->oldest);
 }
 
 /* Used ones do not count as spares of their program, but as jails that wait. */
@@ -94,7 +95,8 @@ struct pool_run *spares_starting(struct pool *pool, const struct pool_program *p
 {
 	for (struct pool_run *run = program->spare > 0 ? program->runs : NULL; run != NULL;
 		run = run->sibling) {
-		if (run->state == RUN_STARTING && run->spare && run->forced == POOL_VALUE) {
+		if (run->state == RUN_STARTING && run->spare && run->forced == POOL_VALUE &&
+			jailer_client_serves(pool->jailers, &run->handle)) {
 			spares_leave(pool, run);
 			return run;
 		}
@@ -110,8 +112,16 @@ static bool waiting_is_full(const struct pool *pool, const struct pool_program *
 	       pool->waiting_bytes + program->bytes > pool->limits.waiting_bytes_max;
 }
 
+/* One that is larger than all may be together has none, and nobody's end for it. */
+static bool is_too_large(const struct pool *pool, const struct pool_program *program)
+{
+	return program->bytes > pool->limits.waiting_bytes_max;
+}
+
 bool spares_room(struct pool *pool, const struct pool_program *program)
 {
+	if (is_too_large(pool, program))
+		return false;
 	while (pool->oldest != NULL && waiting_is_full(pool, program))
 		spares_end(pool, pool->oldest);
 	return !waiting_is_full(pool, program);
@@ -121,7 +131,7 @@ bool spares_room(struct pool *pool, const struct pool_program *program)
  * is given up, unless that is its own. */
 static bool spare_wanted(const struct pool *pool, const struct pool_program *program)
 {
-	if (pool->ending || pool->scarce ||
+	if (pool->ending || pool->scarce || is_too_large(pool, program) ||
 		program->spare >= demand_jails(&program->demand, clock_mono_ns()))
 		return false;
 	return !waiting_is_full(pool, program) ||

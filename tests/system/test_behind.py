@@ -106,6 +106,14 @@ class Behind(unittest.TestCase):
         self.assertLessEqual({a[0] for a in answers}, {200, 422, 429})
         self.assertEqual(server.call(R, "Sum(1, 2, 3)").json["data"], "3")
 
+    def test_one_answer_too_many_and_an_end(self):
+        """The second is another call's, which had been sent to nobody yet."""
+        before = server.parts[0]
+        for turn in range(60):
+            calls = ["Twice()" if (i + turn) % 4 == 0 else "Sum(1)" for i in range(16)]
+            self.assertLessEqual({a[0] for a in self.burst(*calls)}, {200, 422, 429})
+        self.assertEqual(server.parts[0], before, "the server lives on")
+
     def test_callers_that_leave(self):
         for _ in range(5):
             self.setUp()

@@ -335,7 +335,7 @@ class Own(Reuse):
 
     def setUp(self):
         self.server = sky.Sky("reuse-own", modules=tree.url, function_tokens=TOKENS,
-                              jails={"reuse": RULES, "children_max": os.cpu_count() + 1}).start()
+                              jails={"reuse": RULES, "children_max": os.cpu_count() + 1, "queue_timeout": "10s"}).start()
         self.addCleanup(self.server.close)
         super().setUp()
 
@@ -344,6 +344,10 @@ class Own(Reuse):
         before = self.server.log().count("were read again")
         self.server.process.send_signal(signal.SIGHUP)
         sky.until(lambda: self.server.log().count("were read again") > before, what="the reading")
+
+    def programs(self):
+        """pid → the artifact that it runs."""
+        return {pid: os.path.realpath("/proc/%d/exe" % pid) for pid in self.server.jail_pids() if sky.status(pid).get("Name") != self.server.instance}
 
     def test_sighup(self):
         self.says("Count()", "1", "fresh")
@@ -357,16 +361,35 @@ class Own(Reuse):
         self.hangup()  # who calls may have changed: nobody meets what was before
         sky.until(lambda: self.call("Count()", headers=B, reuse=True).json["data"] == "1", what="a fresh jail")
 
+    def test_a_call_from_before_sighup(self):
+        """One that came before callers were told anew begins behind that: its jail is nobody's any more."""
+        for url in (R, "example.com/fresh"):
+            self.assertEqual(self.call("Sum()", url).status, 200)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            sleep = "Sleep(%d)" % (1500 * sky.SLOW)
+            calls = [pool.submit(self.call, sleep, "example.com/fresh") for _ in range(os.cpu_count() + 1)]
+            sky.until(lambda: len(self.jails("running")) == len(calls), what="all places taken")
+            waits = pool.submit(self.call, "Count()")
+            sky.until(lambda: b"\nsky_queue_length 1\n" in self.at.send("GET", "/metrics").body, what="a call that waits")
+            self.hangup()
+            self.assertFalse(waits.done())
+            self.assertEqual((waits.result().status, waits.result().json["data"]), (200, "1"))
+        self.says("Count()", "1", "fresh")
+        self.says("Count()", "2", "reused; calls=1")
+
     def test_one_dies_while_a_call_waits(self):
         """For a place: then the call for which the jail was there waits for another, and neither it nor the server is lost."""
         cpus = os.cpu_count()
+        self.says("Count()", "1", "fresh")
+        (artifact,) = set(self.programs().values())
+        self.assertEqual(self.call("Sum()", "example.com/fresh").status, 200)
         process = self.server.parts[0]
         with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.closing(self.server.connection()) as connection:
             calls = [pool.submit(self.call, "Sleep(%d)" % (4000 * sky.SLOW)) for _ in range(cpus)]
             sky.until(lambda: len(self.jails("running")) == cpus, what="calls on all cpus")
-            before = set(self.server.jail_pids())
+            before = self.programs()
             self.assertEqual(self.call("Sleep(100)").status, 200)
-            idle = set(self.server.jail_pids()) - before
+            (idle,) = [pid for pid, of in self.programs().items() if of == artifact and pid not in before]
             calls.append(pool.submit(self.call, "Sleep(%d)" % (800 * sky.SLOW), "example.com/fresh"))
             sky.until(lambda: len(self.jails("running")) == cpus + 1, what="all places taken")
             self.assertEqual(self.server.send("GET", "/healthcheck", connection=connection).status, 200)
@@ -374,9 +397,8 @@ class Own(Reuse):
             try:
                 connection.request("POST", "/api/v1/function", json.dumps({"url": R, "call": "Sum()"}), A)
                 time.sleep(sky.SLOW)
-                for pid in idle:
-                    os.kill(pid, signal.SIGKILL)
-                sky.until(lambda: not any(sky.alive(pid) for pid in idle), what="its end")
+                os.kill(idle, signal.SIGKILL)
+                sky.until(lambda: not sky.alive(idle), what="its end")
             finally:
                 os.kill(process, signal.SIGCONT)
             with connection.getresponse() as answer:

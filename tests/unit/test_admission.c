@@ -308,6 +308,25 @@ static void a_burst_within_limits_needs_no_place(void **state)
 	world_end(&w);
 }
 
+static void one_of_a_burst_that_comes_back_has_its_time(void **state)
+{
+	(void)state;
+	struct world w = world_of(&few);
+	struct one o = {0};
+	struct entry *victim;
+	const uint64_t came = w.now;
+	admission_name(w.admission, &o.entry, w.f, NULL);
+	assert_int_equal(admission_queue(w.admission, &o.entry, came, &victim), ADMISSION_OPEN);
+	w.now += 2 * SECOND;
+	assert_ptr_equal(next(&w), &o);
+	end(&w, &o);
+	admission_return(w.admission, &o.entry, came, w.now);
+	assert_null(admission_expired(w.admission, came + 5 * SECOND - 1));
+	assert_ptr_equal(admission_expired(w.admission, came + 5 * SECOND), &o.entry);
+	leave(&w, &o);
+	world_end(&w);
+}
+
 static void the_oldest_is_late_first(void **state)
 {
 	(void)state;
@@ -588,6 +607,7 @@ int main(void)
 		cmocka_unit_test(callers_and_their_functions_take_turns),
 		cmocka_unit_test(who_fills_the_queue_gives_way),
 		cmocka_unit_test(a_burst_within_limits_needs_no_place),
+		cmocka_unit_test(one_of_a_burst_that_comes_back_has_its_time),
 		cmocka_unit_test(the_oldest_is_late_first),
 		cmocka_unit_test(who_comes_back_is_not_behind),
 		cmocka_unit_test(only_who_can_start_is_asked),

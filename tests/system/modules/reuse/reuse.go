@@ -94,6 +94,13 @@ func Hasty(text string) int {
 	}
 }
 
+// Twice answers its call, and one that it has not read, and ends.
+func Twice() int {
+	_, _ = syscall.Write(3, []byte("\x01\x00\x00\x00Q\x01\x00\x00\x00Q"))
+	os.Exit(0)
+	return 0
+}
+
 // Left is the time until the context's deadline, in milliseconds.
 func Left(ctx context.Context) int {
 	end, _ := ctx.Deadline()
