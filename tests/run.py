@@ -299,18 +299,24 @@ class Parts:
         return Suite("freebsd", [sys.executable, os.path.join(TOP, "tests/elsewhere/freebsd.py")], read_closing, 1800,
                      env={**os.environ, "PATH": tools + os.pathsep + os.environ["PATH"]})
 
+    def begin(self, name):
+        return getattr(self, name.replace("-", "_"))()
+
     def run(self):
-        """One after another, but the driver's, which mostly compile, beside all others."""
+        """One after another, but the driver's, which mostly compile, beside all others. The first one begins before those: what
+        they need is prepared beside it."""
         names = self.names or USUAL
-        beside = [name for name in names if name == "driver" and not self.sanitized]  # sanitizers are of C only
+        others = [name for name in names if name != "driver"]
+        beside = "driver" in names and not self.sanitized  # sanitizers are of C only
         running, tally = [], Tally()
         try:
-            running += [getattr(self, name.replace("-", "_"))() for name in beside]
-            for name in names:
-                if name != "driver":
-                    running.insert(0, getattr(self, name.replace("-", "_"))())
-                    tally.add(running[0].finish())
-                    del running[0]
+            running += [self.begin(name) for name in others[:1]]
+            running += [self.driver()] if beside else []
+            for i in range(len(others)):
+                if i > 0:
+                    running.insert(0, self.begin(others[i]))
+                tally.add(running[0].finish())
+                del running[0]
             while running:
                 tally.add(running[0].finish())
                 del running[0]
