@@ -308,20 +308,15 @@ class Parts:
         names = self.names or USUAL
         others = [name for name in names if name != "driver"]
         beside = "driver" in names and not self.sanitized  # sanitizers are of C only
-        running, tally = [], Tally()
+        running, tally = {}, Tally()
         try:
-            running += [self.begin(name) for name in others[:1]]
-            running += [self.driver()] if beside else []
-            for i in range(len(others)):
-                if i > 0:
-                    running.insert(0, self.begin(others[i]))
-                tally.add(running[0].finish())
-                del running[0]
-            while running:
-                tally.add(running[0].finish())
-                del running[0]
+            for name in others[:1] + ["driver"] * beside:
+                running[name] = self.begin(name)
+            for name in others + ["driver"] * beside:
+                suite = running.pop(name, None) or self.begin(name)
+                tally.add(suite.finish())
         finally:
-            for left in running:
+            for left in running.values():
                 end(left.process)
         return tally
 

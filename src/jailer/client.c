@@ -62,6 +62,13 @@ static struct place *place_of(struct jailer_client *c, uint64_t id)
 	return p->handle != NULL && p->generation == (uint32_t)(id >> 32) ? p : NULL;
 }
 
+/* NULL: the handle's jail, or its jailer, is gone. */
+static struct connection *connection_of(struct jailer_client *c, uint64_t id)
+{
+	const struct place *p = place_of(c, id);
+	return p != NULL ? c->connections[p->connection] : NULL;
+}
+
 static uint64_t place_take(
 	struct jailer_client *c, struct jailer_handle *h, unsigned connection, enum jail_kind kind)
 {
@@ -94,8 +101,7 @@ static uint64_t place_take(
 
 static void settle(struct jailer_client *c, struct jailer_handle *h)
 {
-	const struct place *p = place_of(c, h->id);
-	struct connection *k = p != NULL ? c->connections[p->connection] : NULL;
+	struct connection *k = connection_of(c, h->id);
 	if (k != NULL && h->starting)
 		k->starting--;
 	h->starting = false;
@@ -390,8 +396,7 @@ int jailer_client_start_net(struct jailer_client *c, struct jailer_handle *h, ui
 static void tell(
 	struct jailer_client *c, const struct jailer_handle *h, enum jailer_request_type type)
 {
-	const struct place *p = place_of(c, h->id);
-	const struct connection *k = p != NULL ? c->connections[p->connection] : NULL;
+	const struct connection *k = connection_of(c, h->id);
 	struct jailer_request request = {.type = type, .id = h->id};
 	if (k == NULL || fdpass_send(k->socket, &request, sizeof(request), NULL, 0) == 0)
 		return;
@@ -413,8 +418,7 @@ void jailer_client_kill(struct jailer_client *c, const struct jailer_handle *h)
 
 bool jailer_client_serves(struct jailer_client *c, const struct jailer_handle *h)
 {
-	const struct place *p = place_of(c, h->id);
-	return p != NULL && c->connections[p->connection] != NULL;
+	return connection_of(c, h->id) != NULL;
 }
 
 void jailer_client_rest(struct jailer_client *c, const struct jailer_handle *h, bool rests)

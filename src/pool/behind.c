@@ -21,8 +21,7 @@ static bool may_follow(const struct pool_run *run)
 {
 	return run->state == RUN_CALLED && !run->ended && run->reuse.staying &&
 	       run->forced == POOL_VALUE && !run->slow && run->behind_count < BEHIND_MAX &&
-	       run->call->frame.len == FRAME_SLOT && run->program != NULL &&
-	       run->reuse.set->generation == run->pool->generation;
+	       run->call->frame.len == FRAME_SLOT && run->program != NULL && reuse_is_current(run);
 }
 
 struct pool_run *behind_find(const struct pool_call *call)

@@ -100,6 +100,11 @@ static bool is_grown(const struct pool_call *call, struct run_reuse *r, uint64_t
 	return r->resident == 0 || r->resident > r->resident_first + r->terms.memory;
 }
 
+bool reuse_is_current(const struct pool_run *run)
+{
+	return run->reuse.set->generation == run->pool->generation;
+}
+
 /* Who answers a call that is not sent whole yet (run->polls_room) has not read it: the rest of it
  * would be its next call's beginning. */
 bool reuse_stays(struct pool_run *run)
@@ -107,9 +112,8 @@ bool reuse_stays(struct pool_run *run)
 	struct run_reuse *r = &run->reuse;
 	const uint64_t now = clock_mono_ns();
 	r->staying = r->staying && !run->ended && run->forced == POOL_VALUE && !run->polls_room &&
-		     run->program != NULL && !run->pool->ending &&
-		     r->set->generation == run->pool->generation && !is_aged(run, now) &&
-		     !is_grown(run->call, r, now - run->call->called_ns);
+		     run->program != NULL && !run->pool->ending && reuse_is_current(run) &&
+		     !is_aged(run, now) && !is_grown(run->call, r, now - run->call->called_ns);
 	return r->staying;
 }
 
@@ -235,8 +239,7 @@ static void run_rest(struct pool_run *run, bool open)
 	(void)uv_timer_stop(&run->timer);
 	run_output_rest(run);
 	const bool stays = open && r->staying && run->in.len == 0 && run->forced == POOL_VALUE &&
-			   run->program != NULL && !pool->ending &&
-			   r->set->generation == pool->generation;
+			   run->program != NULL && !pool->ending && reuse_is_current(run);
 	if (stays && spares_room(pool, run->program)) {
 		run->state = RUN_WAITING;
 		spares_add(pool, run);

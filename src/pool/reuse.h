@@ -52,6 +52,8 @@ void reuse_count(struct pool_run *run, struct pool_call *call);
 void reuse_call_over(struct pool_call *call);
 /* A jail gets its call now. */
 void reuse_begin(struct pool_run *run, struct pool_call *call);
+/* Whether its set is of the configuration of now. */
+bool reuse_is_current(const struct pool_run *run);
 /* Whether a jail that answered stays; else it is sent no more calls. */
 bool reuse_stays(struct pool_run *run);
 /* What was there to be read of a run's frames is handled; false: no more will come. */

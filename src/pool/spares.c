@@ -22,6 +22,12 @@ static void count_bytes(struct pool *pool, struct pool_run *run, uint64_t bytes)
 	run->bytes = bytes;
 }
 
+/* What takes more than all may together has no jails that wait, and nobody's end for it. */
+static bool is_too_large(const struct pool *pool, uint64_t bytes)
+{
+	return bytes > pool->limits.waiting_bytes_max;
+}
+
 void spares_add(struct pool *pool, struct pool_run *run)
 {
 	run->waiting_since_ns = clock_mono_ns();
@@ -39,9 +45,9 @@ void spares_add(struct pool *pool, struct pool_run *run)
 		pool->oldest = run;
 	pool->newest = run;
 	pool->waiting++;
-	const uint64_t most = pool->limits.waiting_bytes_max;
-	while (pool->waiting_bytes > most && pool->oldest != NULL) /* it was not known before */
-		spares_end(pool, run->bytes > most ? run : pool->oldest);
+	while (is_too_large(pool, pool->waiting_bytes) &&
+		pool->oldest != NULL) /* not known before */
+		spares_end(pool, is_too_large(pool, run->bytes) ? run : pool->oldest);
 }
 
 /* Used ones do not count as spares of their program, but as jails that wait. */
@@ -109,18 +115,12 @@ struct pool_run *spares_starting(struct pool *pool, const struct pool_program *p
 static bool waiting_is_full(const struct pool *pool, const struct pool_program *program)
 {
 	return pool->spares >= pool->limits.waiting_max ||
-	       pool->waiting_bytes + program->bytes > pool->limits.waiting_bytes_max;
-}
-
-/* One that is larger than all may be together has none, and nobody's end for it. */
-static bool is_too_large(const struct pool *pool, const struct pool_program *program)
-{
-	return program->bytes > pool->limits.waiting_bytes_max;
+	       is_too_large(pool, pool->waiting_bytes + program->bytes);
 }
 
 bool spares_room(struct pool *pool, const struct pool_program *program)
 {
-	if (is_too_large(pool, program))
+	if (is_too_large(pool, program->bytes))
 		return false;
 	while (pool->oldest != NULL && waiting_is_full(pool, program))
 		spares_end(pool, pool->oldest);
@@ -131,7 +131,7 @@ bool spares_room(struct pool *pool, const struct pool_program *program)
  * is given up, unless that is its own. */
 static bool spare_wanted(const struct pool *pool, const struct pool_program *program)
 {
-	if (pool->ending || pool->scarce || is_too_large(pool, program) ||
+	if (pool->ending || pool->scarce || is_too_large(pool, program->bytes) ||
 		program->spare >= demand_jails(&program->demand, clock_mono_ns()))
 		return false;
 	return !waiting_is_full(pool, program) ||
