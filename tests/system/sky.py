@@ -343,6 +343,13 @@ class Sky:
         """All processes of its jails."""
         return [pid for found in self.jails().values() for pid in found]
 
+    def waiting_jail(self):
+        """The pids of the jail that waits, its first process before its program, once it is all there is. It waited before its
+        processes were looked for, so they are not those of one that ends."""
+        waits = re.search(rb"(?m)^sky_jails_waiting 1$", self.send("GET", "/metrics").body)
+        pids = self.jail_pids()
+        return sorted(pids, key=lambda pid: int(status(pid).get("NSpid", "0").split()[-1])) if waits and len(pids) == 2 else None
+
     def jails(self):
         """jail → pids, of those that have a program."""
         return {name: inside for name, inside in self.all_jails().items() if any(status(pid).get("Name") != self.instance for pid in inside)}

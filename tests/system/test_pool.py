@@ -81,12 +81,10 @@ class Pool(unittest.TestCase):
                 found.append((answer.status, answer.read()))
         return found
 
-    def told(self):
-        return self.own.send("GET", "/api/v1/admin/jails?limit=1000", headers=TOKEN).json["jails"]
-
     def jails(self):
         """(state, path) of each."""
-        return [(jail["state"], jail["module"].partition("@")[0]) for jail in self.told()]
+        found = self.own.send("GET", "/api/v1/admin/jails?limit=1000", headers=TOKEN).json["jails"]
+        return [(jail["state"], jail["module"].partition("@")[0]) for jail in found]
 
     def waiting(self):
         return sorted(path for state, path in self.jails() if state == "waiting")
@@ -219,7 +217,7 @@ class Killed(Pool):
         for turn in range(30):
             with contextlib.closing(self.own.connection()) as connection:
                 connection.connect()
-                program = sky.until(self.program, what="a jail that waits")
+                _, program = sky.until(self.own.waiting_jail, what="a jail that waits")
                 try:
                     for pid in jailers if stopped else ():
                         os.kill(pid, signal.SIGSTOP)
@@ -234,15 +232,6 @@ class Killed(Pool):
                 if answer.status != 200:
                     wrong.append((turn, answer.status, text))
         self.assertEqual(len(wrong), 0, "of 30: %s" % wrong[:2])
-
-    def program(self):
-        """The pid of the one that waits, once it is all there is; it waited before its processes were looked for, so they are not
-        those of one that ends."""
-        states = [jail["state"] for jail in self.told()]
-        jails = list(self.own.jails().values())
-        if states != ["waiting"] or len(jails) != 1 or len(jails[0]) != 2:
-            return None
-        return max(jails[0], key=lambda pid: int(sky.status(pid).get("NSpid", "0").split()[-1]))
 
 
 del Pool  # no test by itself
