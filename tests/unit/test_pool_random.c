@@ -1,0 +1,381 @@
+/* The pool under whatever may happen, in an order by chance: calls that come and leave, programs that
+ * answer, lie and die, jailers that die, time that passes. Whatever it was,
+ *
+ *   each call is told its end once, or never where its caller left, and the answer is its own;
+ *   no call is begun twice, and none by a jail that served another caller, program or configuration;
+ *   in the end nothing is left.
+ */
+
+#include "pool_world.h"
+
+#include "base/log.h"
+
+enum { SEEDS = 60, STEPS = 3000, CALLS = 24, PROGRAMS = 3, NUMBERS = 4096 };
+
+/* Whose a call is, and what a jail that served it may serve besides. */
+struct owner {
+	unsigned program;
+	const struct caller *caller;
+	unsigned generation, forgotten;
+	bool reuses;
+};
+
+struct chance {
+	uint64_t seed;
+	struct world *w;
+	struct pool_program *programs[PROGRAMS];
+	unsigned forgotten[PROGRAMS]; /* times */
+	unsigned few;                 /* programs and callers that are called and call */
+	unsigned trouble;             /* of 1000 things that happen */
+	unsigned quiet;               /* of so many answers one is in the pipe */
+	struct caller *callers;
+	struct one calls[CALLS];
+	bool under_way[CALLS], left[CALLS];
+	struct owner owners[NUMBERS];
+	struct tale {
+		struct owner owner;  /* of the first call that it began */
+		unsigned begun, now; /* how many; the one it makes, 0: none */
+		bool loud;           /* its last answer was not QUIET */
+		bool lies;           /* says what no driver says: its answers are its own affair */
+	} tales[WORLD_JAILS], *begun[NUMBERS]; /* where a call was */
+	bool cut[NUMBERS];                     /* its program ended, or lied, while it was made */
+};
+
+static unsigned draw(struct chance *c, unsigned below)
+{
+	c->seed ^= c->seed << 13;
+	c->seed ^= c->seed >> 7;
+	c->seed ^= c->seed << 17;
+	return (unsigned)(c->seed >> 33) % below;
+}
+
+static bool same(const struct owner *a, const struct owner *b)
+{
+	return a->program == b->program && a->caller == b->caller &&
+	       a->generation == b->generation && a->forgotten == b->forgotten && a->reuses &&
+	       b->reuses;
+}
+
+/* ---- what calls do ---- */
+
+static void call_comes(struct chance *c)
+{
+	const unsigned at = draw(c, CALLS);
+	struct one *o = &c->calls[at];
+	if (c->under_way[at] || c->w->numbers + 1 == NUMBERS)
+		return;
+	c->under_way[at] =
+		true; /* others may be refused for it, and call again, before it is here */
+	static const char *const names[] = {"a", "b", "c"};
+	const unsigned which = draw(c, c->few);
+	struct caller *caller =
+		caller_named(&c->callers, names[draw(c, c->few)], draw(c, 30) == 0 ? 2 : 0);
+	struct pool_reuse terms = {.calls = 1 + draw(c, 100),
+		.age_ms = 20000,
+		.memory = 1000000000,
+		.generation = pool_generation(c->w->pool)};
+	const bool reuses = draw(c, 8) > 0;
+	c->left[at] = false;
+	c->owners[c->w->numbers + 1] =
+		(struct owner){which, caller, terms.generation, c->forgotten[which], reuses};
+	call_make(c->w, o, c->programs[which], reuses ? &terms : NULL, caller);
+	c->under_way[at] = o->call != NULL;
+}
+
+static void caller_leaves(struct chance *c)
+{
+	const unsigned at = draw(c, CALLS);
+	struct one *o = &c->calls[at];
+	if (o->call == NULL)
+		return;
+	struct pool_call *call = o->call;
+	o->call = NULL;
+	c->under_way[at] = false;
+	c->left[at] = true;
+	pool_call_cancel(call);
+}
+
+/* A program that lies may answer for another of its calls, though for nobody else's. */
+static void answer_check(const struct chance *c, const struct one *o)
+{
+	const unsigned said = (unsigned)strtoul(o->said, NULL, 10);
+	const struct tale *t = c->begun[o->number];
+	if (said == 0) {
+		assert_true(t == NULL || c->cut[o->number]);
+	} else if (said != o->number) {
+		assert_true(said < NUMBERS && c->begun[said] != NULL && c->begun[said]->lies);
+		assert_true(same(&c->owners[said], &c->owners[o->number]));
+	}
+}
+
+static void calls_check(struct chance *c)
+{
+	for (unsigned i = 0; i < CALLS; i++) {
+		struct one *o = &c->calls[i];
+		assert_true(o->done <= 1);
+		assert_false(o->done > 0 && c->left[i]);
+		if (o->done > 0)
+			c->under_way[i] = false;
+		if (o->done > 0 && o->outcome == POOL_VALUE)
+			answer_check(c, o);
+	}
+}
+
+/* ---- what programs do ---- */
+
+static struct jail *some_jail(struct chance *c)
+{
+	struct world *w = c->w;
+	const unsigned from = w->started > 0 ? draw(c, w->started) : 0;
+	for (unsigned i = 0; i < w->started; i++) {
+		struct jail *j = &w->jails[(from + i) % w->started];
+		if (j->id != 0)
+			return j;
+	}
+	return NULL;
+}
+
+static struct tale *tale_of(struct chance *c, const struct jail *j)
+{
+	return &c->tales[j - c->w->jails];
+}
+
+static void call_begins(struct chance *c, struct tale *t, unsigned number)
+{
+	assert_true(c->begun[number] == NULL || t->lies || c->begun[number]->lies);
+	c->begun[number] = t;
+	c->cut[number] = t->lies;
+	if (t->begun++ == 0)
+		t->owner = c->owners[number];
+	else
+		assert_true(same(&t->owner, &c->owners[number]));
+	t->now = number;
+}
+
+static void jail_ends(struct chance *c, struct jail *j)
+{
+	static const int statuses[] = {0, 2 << 8, SIGKILL, SIGSEGV};
+	c->cut[tale_of(c, j)->now] = true;
+	jail_exits_with(j, statuses[draw(c, 4)], draw(c, 2) * 1000000U);
+}
+
+/* What a driver does next: it is ready, reads a call, or answers the one it has. */
+static void jail_moves(struct chance *c, struct jail *j)
+{
+	struct tale *t = tale_of(c, j);
+	if (j->control < 0 || j->kills > 0) {
+		jail_ends(c, j);
+	} else if (!j->ready) {
+		jail_ready(j);
+	} else if (t->now != 0) {
+		t->loud = draw(c, c->quiet) == 0;
+		jail_answers(j, t->loud ? FRAME_RESULT : FRAME_QUIET, t->now);
+		t->now = 0;
+		if ((j->flags & FRAME_CALL_STAY) == 0)
+			jail_dies(j);
+	} else {
+		const unsigned number = jail_reads(j);
+		if (number != 0 && (j->flags & FRAME_CALL_FOLLOWS) != 0 && t->loud)
+			jail_says(j, FRAME_PASSED, "");
+		else if (number != 0)
+			call_begins(c, t, number);
+		else if (jail_left_alone(j))
+			jail_dies(j);
+	}
+}
+
+/* All that it was sent is read at once, and perhaps answered. */
+static void jail_lies(struct chance *c, struct jail *j)
+{
+	static const enum frame_type types[] = {FRAME_READY, FRAME_RESULT, FRAME_QUIET,
+		FRAME_PASSED, FRAME_DECLINED, FRAME_NOT_JSON, FRAME_CALL};
+	struct tale *t = tale_of(c, j);
+	if (j->control < 0 || !t->lies)
+		return;
+	j->ready = true;
+	c->cut[t->now] = true;
+	for (unsigned n = 1 + draw(c, 3); n > 0; n--)
+		jail_says(j, types[draw(c, 7)], draw(c, 4) == 0 ? "lies" : "");
+}
+
+static void jail_does(struct chance *c)
+{
+	struct jail *j = some_jail(c);
+	if (j == NULL)
+		return;
+	if (tale_of(c, j)->begun == 0 && !j->ready && draw(c, 30) == 0)
+		tale_of(c, j)->lies = true;
+	switch (draw(c, 1000) < c->trouble ? draw(c, 3) : 3) {
+	case 0:
+		jail_ends(c, j);
+		break;
+	case 1:
+		c->cut[tale_of(c, j)->now] = true;
+		jail_dies(j);
+		break;
+	case 2:
+		jail_lies(c, j);
+		break;
+	default:
+		jail_moves(c, j);
+	}
+}
+
+/* ---- what else may happen ---- */
+
+static void program_goes(struct chance *c)
+{
+	const unsigned i = draw(c, PROGRAMS);
+	pool_forget(c->w->pool, c->programs[i]);
+	(void)close(c->programs[i]->fd);
+	free(c->programs[i]);
+	c->programs[i] = program_new();
+	c->forgotten[i]++;
+}
+
+static void jailer_goes(struct chance *c)
+{
+	const unsigned i = draw(c, 2);
+	if (c->w->jailers[i] >= 0)
+		jailer_dies(c->w, i);
+}
+
+static void jailers_come(struct chance *c)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (c->w->jailers[i] < 0)
+			jailer_add(c->w, i);
+	}
+}
+
+static void admin_kills(struct chance *c)
+{
+	struct jailer_handle *handles[64];
+	const size_t count = jailer_client_list(c->w->client, handles, 64);
+	if (count > 0) {
+		struct jailer_handle *h = handles[draw(c, (unsigned)count)];
+		h->kill(h);
+	}
+}
+
+/* Some callers call again as soon as they are answered. */
+static void one_is_over(void *ctx)
+{
+	struct chance *c = ctx;
+	calls_check(c);
+	if (draw(c, 3) == 0)
+		call_comes(c);
+}
+
+static void something_happens(struct chance *c)
+{
+	static const unsigned ms[] = {1, 1, 3, 6, 6, 30, 1000, 6000};
+	const unsigned what = draw(c, 1000) < c->trouble ? draw(c, 7) : 7 + draw(c, 20);
+	if (what < 2)
+		pass(c->w, ms[draw(c, sizeof(ms) / sizeof(ms[0]))]);
+	else if (what == 2)
+		caller_leaves(c);
+	else if (what == 3)
+		program_goes(c);
+	else if (what == 4)
+		jailer_goes(c);
+	else if (what == 5)
+		admin_kills(c);
+	else if (what == 6)
+		pool_reuse_end(c->w->pool);
+	else if (what == 7)
+		jailers_come(c);
+	else if (what < 12)
+		call_comes(c);
+	else
+		jail_does(c);
+	if (draw(c, 3) > 0) /* else several things are found at once */
+		settle(c->w);
+}
+
+static bool is_quiet(const struct chance *c)
+{
+	for (unsigned i = 0; i < CALLS; i++) {
+		if (c->calls[i].call != NULL)
+			return false;
+	}
+	return true;
+}
+
+/* Everybody does what they should: then all calls come to their ends. */
+static void all_goes_well(struct chance *c)
+{
+	struct world *w = c->w;
+	w->then = NULL;
+	jailers_come(c);
+	for (unsigned round = 0; round < 2000 && !is_quiet(c); round++) {
+		for (unsigned i = 0; i < w->started; i++) {
+			struct jail *j = &w->jails[i];
+			if (j->id != 0)
+				jail_moves(c, j);
+		}
+		pass(w, 10);
+	}
+	assert_true(is_quiet(c));
+}
+
+static void run_of(uint64_t seed)
+{
+	struct chance *c = mem_zero(1, sizeof(*c));
+	c->seed = seed * UINT64_C(0x9E3779B97F4A7C15);
+	const struct pool_limits limits = {.exec_ms = 10000,
+		.init_ms = 10000,
+		.output_max = 1000,
+		.waiting_max = 1 + draw(c, 6),
+		.waiting_bytes_max = 1000000000,
+		.running_max = 2 + draw(c, 10),
+		.function_max = draw(c, 3),
+		.queue_max = 1 + draw(c, 10),
+		.queue_ms = 5000,
+		.idle_ms = 3000};
+	c->few = 1 + draw(c, PROGRAMS) * draw(c, 2);
+	c->quiet = 5 + 200 * draw(c, 2);
+	c->trouble = 5 + 195 * draw(c, 2);
+	c->w = world_new(2, &limits);
+	c->w->then = one_is_over;
+	c->w->then_ctx = c;
+	for (unsigned i = 0; i < PROGRAMS; i++)
+		c->programs[i] = program_new();
+	for (unsigned i = 0; i < STEPS; i++) {
+		something_happens(c);
+		calls_check(c);
+	}
+	settle(c->w);
+	all_goes_well(c);
+	calls_check(c);
+	all_is_over(c->w);
+	free(c);
+}
+
+static uint64_t seed_now;
+
+/* SKY_SEED=N: only that, to see again what failed. */
+static void whatever_happens(void **state)
+{
+	const char *only = getenv("SKY_SEED");
+	const uint64_t first = only != NULL ? strtoull(only, NULL, 10) : 1;
+	(void)state;
+	log_set_level((enum log_level)(LOG_ERROR + 1)); /* jailers that die */
+	for (seed_now = first; seed_now < first + (only != NULL ? 1 : SEEDS); seed_now++)
+		run_of(seed_now);
+}
+
+static int seed_tell(void **state)
+{
+	(void)state;
+	(void)printf("# the last seed was %llu\n", (unsigned long long)seed_now);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(whatever_happens, seed_tell),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
