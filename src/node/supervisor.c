@@ -155,7 +155,9 @@ void supervisor_clean(struct node *n, unsigned first, unsigned count)
 		journal_kill(&n->journal, slot, n->instance);
 		used++;
 	}
-	if (used > 0 && count == n->plan.slots)
+	if (count < n->plan.slots)
+		storage_leave(&n->storage); /* those of one jailer, which calls wait for */
+	else if (used > 0 || n->storage.left)
 		storage_sweep(&n->storage);
 	for (unsigned slot = first; slot < first + count; slot++) {
 		struct fault f = {0};
@@ -168,7 +170,7 @@ void supervisor_clean(struct node *n, unsigned first, unsigned count)
 		journal_free(&n->journal, slot);
 		cleared++;
 	}
-	n->storage.swept = false;
+	n->storage.lazy = false;
 	if (cleared > 0)
 		log_info("%u jail slots cleared", cleared);
 }

@@ -277,6 +277,31 @@ static void busy_is_tried_again(void **state)
 	assert_true(fakes_has(&w->k, "pool/tank/sky/sky-1/base"));
 }
 
+/* A jailer died, and calls wait for the next one: its jails' clones stay until their slots are used. */
+static void clones_that_are_left(void **state)
+{
+	struct world *w = *state;
+	good(w, storage_open(&w->s, &w->f));
+	base_put(w, "one");
+	for (unsigned slot = 3; slot < 5; slot++)
+		good(w, storage_clone(&w->s, slot, "base", 0, &w->f));
+	fakes_drop(&w->k, "log");
+	storage_leave(&w->s);
+	storage_unclone(&w->s, 3);
+	storage_unclone(&w->s, 4);
+	w->s.lazy = false;
+	assert_false(fakes_has(&w->k, "log"));
+	good(w, storage_clone(&w->s, 3, "base", 0, &w->f));
+	logged(w,
+		"zfs clone -o readonly=on tank/sky/sky-1/base@1-one tank/sky/sky-1/slots/slot3\n"
+		"zfs destroy -r tank/sky/sky-1/slots/slot3\n"
+		"zfs clone -o readonly=on tank/sky/sky-1/base@1-one tank/sky/sky-1/slots/slot3\n");
+	assert_true(w->s.left);
+	storage_sweep(&w->s);
+	assert_false(w->s.left);
+	assert_false(fakes_has(&w->k, "pool/tank/sky/sky-1/slots/slot4"));
+}
+
 static void a_snapshot_that_is_gone(void **state)
 {
 	struct world *w = *state;
@@ -397,6 +422,7 @@ int main(void)
 		IN_WORLD(a_failed_upgrade_is_rolled_back),
 		IN_WORLD(a_first_base_that_fails_goes),
 		IN_WORLD(busy_is_tried_again),
+		IN_WORLD(clones_that_are_left),
 		IN_WORLD(a_snapshot_that_is_gone),
 		IN_WORLD(full_and_read_only),
 		IN_WORLD(all_of_it_goes_and_nothing_else),
