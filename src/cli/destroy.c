@@ -121,7 +121,7 @@ static int kernel_clear(struct node *n)
 	defer_free char *journal = node_path(n, "run/journal");
 	if (is_there(n, "run/journal", S_IFREG) &&
 		journal_open(&n->journal, journal, n->plan.slots, &f) == 0)
-		supervisor_clean(n, 0, n->plan.slots);
+		supervisor_clean(n);
 	jail_backend->finish(&n->plan);
 	if (n->plan.net == NULL || !is_there(n, "run/network", S_IFREG))
 		return 0;

@@ -150,8 +150,8 @@ void node_pools_leave(struct node *n);
 /* supervisor.c: runs until told to stop; the exit status. `ready_fd` gets a byte when calls are
  * served (-1: nobody waits). */
 int supervisor_run(struct node *n, int ready_fd);
-/* Clears what an earlier run left in slots first … first + count - 1. */
-void supervisor_clean(struct node *n, unsigned first, unsigned count);
+/* Clears what an earlier run left in all slots. */
+void supervisor_clean(struct node *n);
 
 /* server.c: the unprivileged server; the exit status. `control`: new jailers' sockets come over it.
  */

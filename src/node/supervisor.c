@@ -145,9 +145,8 @@ static int address_tell(const struct node *n, struct fault *f)
 
 /* ---- what was left behind ---- */
 
-void supervisor_clean(struct node *n, unsigned first, unsigned count)
+static unsigned slots_kill(struct node *n, unsigned first, unsigned count)
 {
-	unsigned cleared = 0;
 	unsigned used = 0;
 	for (unsigned slot = first; slot < first + count; slot++) {
 		if (n->journal.entries[slot].state == JOURNAL_FREE)
@@ -155,10 +154,12 @@ void supervisor_clean(struct node *n, unsigned first, unsigned count)
 		journal_kill(&n->journal, slot, n->instance);
 		used++;
 	}
-	if (count < n->plan.slots)
-		storage_leave(&n->storage); /* those of one jailer, which calls wait for */
-	else if (used > 0 || n->storage.left)
-		storage_sweep(&n->storage);
+	return used;
+}
+
+static void slots_clear(struct node *n, unsigned first, unsigned count)
+{
+	unsigned cleared = 0;
 	for (unsigned slot = first; slot < first + count; slot++) {
 		struct fault f = {0};
 		if (n->journal.entries[slot].state == JOURNAL_FREE)
@@ -170,9 +171,17 @@ void supervisor_clean(struct node *n, unsigned first, unsigned count)
 		journal_free(&n->journal, slot);
 		cleared++;
 	}
-	n->storage.lazy = false;
+	n->storage.clones_stay = false;
 	if (cleared > 0)
 		log_info("%u jail slots cleared", cleared);
+}
+
+void supervisor_clean(struct node *n)
+{
+	const unsigned used = slots_kill(n, 0, n->plan.slots);
+	if (used > 0 || n->storage.left)
+		storage_sweep(&n->storage);
+	slots_clear(n, 0, n->plan.slots);
 }
 
 /* ---- children ---- */
@@ -249,14 +258,23 @@ static void all_end(struct supervisor *s)
 		;
 	s->server = 0;
 	memset(s->jailers, 0, sizeof(s->jailers));
-	supervisor_clean(s->node, 0, s->node->plan.slots);
+	supervisor_clean(s->node);
+}
+
+/* Calls wait for the next one: the clones of its jails go later. */
+static void jailer_clean(const struct supervisor *s, unsigned i)
+{
+	const unsigned first = i * slots_each(s);
+	(void)slots_kill(s->node, first, slots_each(s));
+	storage_leave(&s->node->storage);
+	slots_clear(s->node, first, slots_each(s));
 }
 
 static int jailer_replace(struct supervisor *s, unsigned i, struct fault *f)
 {
 	log_error("jailer %u died; its jails are ended and another is started", i);
 	spawn_end(&s->jailers[i]);
-	supervisor_clean(s->node, i * slots_each(s), slots_each(s));
+	jailer_clean(s, i);
 	defer_close int socket = spawn_jailer(s->node, i, &s->jailers[i], f);
 	if (socket < 0)
 		return -1;
@@ -350,7 +368,7 @@ static int supervisor_open(struct supervisor *s, struct fault *f)
 	descriptors_raise();
 	if (jail_backend->prepare(&n->plan, f) < 0 || spawn_prepare(n, f) < 0)
 		return -1;
-	supervisor_clean(n, 0, n->plan.slots);
+	supervisor_clean(n);
 	if (listeners_bind(n, f) < 0)
 		return -1;
 	/* The local socket asks for none. */

@@ -19,9 +19,10 @@ enum {
 
 static bool may_follow(const struct pool_run *run)
 {
-	return run->state == RUN_CALLED && !run->ended && run->reuse.staying &&
-	       run->forced == POOL_VALUE && !run->slow && run->behind_count < BEHIND_MAX &&
-	       run->call->frame.len == FRAME_SLOT && run->program != NULL && reuse_is_current(run);
+	return run->state == RUN_CALLED && run->call != NULL && !run->ended && run->reuse.staying &&
+	       !run->polls_room && run->forced == POOL_VALUE && !run->slow &&
+	       run->behind_count < BEHIND_MAX && run->call->frame.len == FRAME_SLOT &&
+	       run->program != NULL && reuse_is_current(run);
 }
 
 struct pool_run *behind_find(const struct pool_call *call)
@@ -105,7 +106,7 @@ void behind_note(struct reuse_set *set, bool quiet, uint64_t took_ns)
 static void unsend(struct pool_run *run, const struct pool_call *call)
 {
 	run->reuse.calls--;
-	run->reuse.staying |= !call->stays;
+	run->reuse.staying |= !call->stays && !run->reuse.grown;
 }
 
 static void behind_remove(struct pool_run *run, struct pool_call *call)

@@ -47,6 +47,7 @@ struct run_reuse {
 	pid_t pid;      /* of its program; 0: not known */
 	unsigned calls; /* that it was given */
 	bool staying;   /* its program waits for another CALL once it has answered */
+	bool grown;     /* by more than it may */
 	LIST_ENTRY(pool_run) of_set;
 	uint64_t since_ns;                 /* when its first call began */
 	int memory;                        /* descriptor for resident_bytes; -1: none */

@@ -112,32 +112,43 @@ struct pool_run *spares_starting(struct pool *pool, const struct pool_program *p
 
 /* ---- how many there should be ---- */
 
-static bool waiting_is_full(const struct pool *pool, const struct pool_program *program)
+/* How many of the least recently used must end so that one more of the program may wait, none of
+ * `but`'s among them; -1: there are not enough. */
+static int in_its_way(
+	const struct pool *pool, const struct pool_program *program, const struct pool_program *but)
 {
-	return pool->spares >= pool->limits.waiting_max ||
-	       is_too_large(pool, pool->waiting_bytes + program->bytes);
+	int count = 0;
+	uint64_t bytes = pool->waiting_bytes + program->bytes;
+	unsigned spares = pool->spares + 1;
+	for (const struct pool_run *run = pool->oldest;
+		spares > pool->limits.waiting_max || is_too_large(pool, bytes); run = run->newer) {
+		if (run == NULL || run->program == but)
+			return -1;
+		bytes -= run->bytes;
+		spares--;
+		count++;
+	}
+	return count;
 }
 
 bool spares_room(struct pool *pool, const struct pool_program *program)
 {
-	if (is_too_large(pool, program->bytes))
-		return false;
-	while (pool->oldest != NULL && waiting_is_full(pool, program))
+	int count = in_its_way(pool, program, NULL);
+	for (; count > 0; count--)
 		spares_end(pool, pool->oldest);
-	return !waiting_is_full(pool, program);
+	return count == 0;
 }
 
 /* True while the program should have more. Where no more may wait in all, the least recently used
  * is given up, unless that is its own. */
 static bool spare_wanted(const struct pool *pool, const struct pool_program *program)
 {
-	if (pool->ending || pool->scarce || is_too_large(pool, program->bytes) ||
-		program->spare >= demand_jails(&program->demand, clock_mono_ns()))
-		return false;
-	return !waiting_is_full(pool, program) ||
-	       (pool->oldest != NULL && pool->oldest->program != program);
+	return !pool->ending && !pool->scarce &&
+	       program->spare < demand_jails(&program->demand, clock_mono_ns()) &&
+	       in_its_way(pool, program, program) >= 0;
 }
 
+/* One that is wanted. */
 static void spare_start(struct pool *pool, struct pool_program *program)
 {
 	(void)spares_room(pool, program);

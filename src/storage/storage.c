@@ -53,15 +53,15 @@ void storage_report(struct storage *s, struct buf *report)
 void storage_sweep(struct storage *s)
 {
 	struct fault f = {0};
-	s->lazy = s->type != STORAGE_ZFS || zfs_sweep(s, &f) == 0;
-	s->left = false;
-	if (!s->lazy)
+	s->clones_stay = s->type != STORAGE_ZFS || zfs_sweep(s, &f) == 0;
+	s->left &= !s->clones_stay;
+	if (!s->clones_stay)
 		log_warn("clones are removed one by one: %s", f.text);
 }
 
 void storage_leave(struct storage *s)
 {
-	s->lazy = s->left = true;
+	s->clones_stay = s->left = true;
 }
 
 int storage_remove(struct storage *s, struct fault *f)
@@ -198,7 +198,7 @@ int storage_clone(const struct storage *s, unsigned slot, const char *base, uint
 void storage_unclone(const struct storage *s, unsigned slot)
 {
 	struct fault f = {0};
-	if (s->type == STORAGE_ZFS && !s->lazy && zfs_slot_unclone(s, slot, &f) < 0)
+	if (s->type == STORAGE_ZFS && !s->clones_stay && zfs_slot_unclone(s, slot, &f) < 0)
 		log_warn("the clone of slot %u stays until the slot is used again: %s", slot,
 			f.text);
 }

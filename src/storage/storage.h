@@ -39,8 +39,8 @@ struct storage {
 	char *mount;            /* zfs: where that is mounted */
 	char *program;          /* zfs: the command's path */
 	bool compression;
-	bool lazy;                 /* storage_unclone does nothing: no clones, or they may stay */
-	bool left;                 /* some stayed */
+	bool clones_stay;          /* storage_unclone does nothing: there are none, or they may */
+	bool left;                 /* some did */
 	uint64_t quota;            /* bytes of all that is ours; 0: no limit */
 	char system[STORAGE_WORD]; /* FreeBSD: the one base of its jails, a whole system */
 	struct storage_base {
@@ -59,11 +59,11 @@ int storage_open(struct storage *s, struct fault *f);
 /* Appends a line for `doctor`, "ok|warn|fail\tstorage\twhat\n"; changes nothing. Clones can be made
  * then. */
 void storage_report(struct storage *s, struct buf *report);
-/* Removes the clones of all slots at once, and sets `lazy`, which who called resets before one is
- * made again. */
+/* Removes the clones of all slots at once; where it did it sets `clones_stay`, which who called
+ * resets before one is to be removed again. */
 void storage_sweep(struct storage *s);
-/* Sets it too: clones stay until their slots' next ones take their places, or all are swept. For who
- * has no time. */
+/* Sets it too, for who has no time: clones stay until their slots' next ones take their places, or
+ * all are swept. */
 void storage_leave(struct storage *s);
 /* Removes all that is ours, for `destroy`; what is not ours, or not there, is left. */
 int storage_remove(struct storage *s, struct fault *f);

@@ -259,7 +259,7 @@ int zfs_slot_clone(const struct storage *s, unsigned slot, const char *base, uin
 				(void)zfs_slot_unclone(s, slot, &undo);
 			return -1;
 		}
-		/* one that was busy when its jail had ended */
+		/* one that was busy when its jail had ended, or that was left */
 		*f = (struct fault){0};
 		if (zfs_slot_unclone(s, slot, f) < 0)
 			return -1;

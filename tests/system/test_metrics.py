@@ -205,7 +205,7 @@ class Statsd(unittest.TestCase):
         """A few of each tenth of a second are told, which stand for all."""
         name, requests = "request.health.2xx", 3000
         before, lines = statsd.stand_for(name), statsd.count(name)
-        with socket.create_connection((server.host, server.port)) as client:
+        with socket.create_connection((server.host, server.port), sky.WAIT * sky.SLOW) as client:
             asked = threading.Thread(target=client.sendall, args=(b"GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n" * requests,))
             asked.start()  # at once, however slow the test itself is
             got = b""

@@ -373,7 +373,7 @@ class Jailers(State):
         for which in (0, 1):
             waiting = sky.until(own.waiting_jail, 2, "the waiting jail")
             thread, got = self.begin(own, S, "Sleep(15000)")
-            time.sleep(0.3)
+            sky.until(own.running, what="the call")
             os.kill(waiting[which], signal.SIGKILL)
             thread.join(5)
             self.assertEqual((got[0].status, got[0].code), (422, "function_killed"), got[0])

@@ -28,7 +28,7 @@
 
 #include <cmocka.h>
 
-enum { WORLD_JAILERS = 4, WORLD_JAILS = 1024 };
+enum { WORLD_JAILERS = 4, WORLD_JAILS = 1024, WORLD_PROGRAMS = 4 };
 
 static uint64_t world_clock = UINT64_C(1000000000000);
 
@@ -61,6 +61,7 @@ struct world {
 	struct jail *jails;
 	unsigned started, seen; /* jails; of those, jail_next gave so many */
 	unsigned numbers;       /* of calls */
+	struct pool_program *programs[WORLD_PROGRAMS + 1];
 	/* What a caller does as soon as one is over; may be NULL. */
 	void (*then)(void *ctx);
 	void *then_ctx;
@@ -136,11 +137,12 @@ static inline bool jailer_hears(struct world *w, unsigned i)
 		return false;
 	assert_int_equal(fdpass_receive(w->jailers[i], &request, sizeof(request), fds, &count),
 		sizeof(request));
+	struct jail *j = jail_of(w, request.id);
 	if (request.type == JAILER_START) {
 		assert_int_equal(count, JAILER_START_FDS);
 		jail_add(w, i, request.id, fds);
-	} else if (request.type == JAILER_KILL && jail_of(w, request.id) != NULL) {
-		jail_of(w, request.id)->kills++;
+	} else if (request.type == JAILER_KILL && j != NULL) {
+		j->kills++;
 	}
 	return true;
 }
@@ -303,11 +305,27 @@ static inline void one_done(void *ctx, const struct pool_result *result)
 		o->world->then(o->world->then_ctx);
 }
 
-static inline struct pool_program *program_new(void)
+static inline struct pool_program *program_new(struct world *w)
 {
-	struct pool_program *program = mem_zero(1, sizeof(*program));
-	program->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return program;
+	struct pool_program **at = w->programs;
+	while (*at != NULL)
+		at++;
+	assert_true(at < w->programs + WORLD_PROGRAMS);
+	*at = mem_zero(1, sizeof(**at));
+	(*at)->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return *at;
+}
+
+/* Its owner lets go of it. */
+static inline void program_end(struct world *w, struct pool_program *program)
+{
+	struct pool_program **at = w->programs;
+	while (*at != program)
+		at++;
+	pool_forget(w->pool, program);
+	(void)close(program->fd);
+	free(program);
+	memmove(at, at + 1, (size_t)(w->programs + WORLD_PROGRAMS - at) * sizeof(*at));
 }
 
 /* reuse NULL: a jail of its own. */
@@ -383,6 +401,8 @@ static inline void all_is_over(struct world *w)
 		jail_exits_with(j, SIGKILL, 0);
 		settle(w);
 	}
+	while (w->programs[0] != NULL)
+		program_end(w, w->programs[0]);
 	assert_int_equal(pool_running(w->pool), 0);
 	assert_int_equal(pool_queued(w->pool), 0);
 	assert_int_equal(pool_waiting(w->pool), 0);

@@ -9,6 +9,7 @@
 #include "pool_world.h"
 
 #include "base/log.h"
+#include "pool/pool_private.h"
 
 enum { SEEDS = 60, STEPS = 3000, CALLS = 24, PROGRAMS = 3, NUMBERS = 4096 };
 
@@ -28,7 +29,6 @@ struct chance {
 	unsigned few;                 /* programs and callers that are called and call */
 	unsigned trouble;             /* of 1000 things that happen */
 	unsigned quiet;               /* of so many answers one is in the pipe */
-	struct caller *callers;
 	struct one calls[CALLS];
 	bool under_way[CALLS], left[CALLS];
 	struct owner owners[NUMBERS];
@@ -40,6 +40,8 @@ struct chance {
 	} tales[WORLD_JAILS], *begun[NUMBERS]; /* where a call was */
 	bool cut[NUMBERS];                     /* its program ended, or lied, while it was made */
 };
+
+static struct caller *callers; /* of all runs */
 
 static unsigned draw(struct chance *c, unsigned below)
 {
@@ -69,7 +71,7 @@ static void call_comes(struct chance *c)
 	static const char *const names[] = {"a", "b", "c"};
 	const unsigned which = draw(c, c->few);
 	struct caller *caller =
-		caller_named(&c->callers, names[draw(c, c->few)], draw(c, 30) == 0 ? 2 : 0);
+		caller_named(&callers, names[draw(c, c->few)], draw(c, 30) == 0 ? 2 : 0);
 	struct pool_reuse terms = {.calls = 1 + draw(c, 100),
 		.age_ms = 20000,
 		.memory = 1000000000,
@@ -156,7 +158,7 @@ static void jail_ends(struct chance *c, struct jail *j)
 {
 	static const int statuses[] = {0, 2 << 8, SIGKILL, SIGSEGV};
 	c->cut[tale_of(c, j)->now] = true;
-	jail_exits_with(j, statuses[draw(c, 4)], draw(c, 2) * 1000000U);
+	jail_exits_with(j, statuses[draw(c, 4)], draw(c, 3) * 1000000U);
 }
 
 /* What a driver does next: it is ready, reads a call, or answers the one it has. */
@@ -184,18 +186,22 @@ static void jail_moves(struct chance *c, struct jail *j)
 	}
 }
 
-/* All that it was sent is read at once, and perhaps answered. */
+/* It says what no driver says then; perhaps it has read all that it was sent. */
 static void jail_lies(struct chance *c, struct jail *j)
 {
 	static const enum frame_type types[] = {FRAME_READY, FRAME_RESULT, FRAME_QUIET,
-		FRAME_PASSED, FRAME_DECLINED, FRAME_NOT_JSON, FRAME_CALL};
+		FRAME_PASSED, FRAME_DECLINED, FRAME_NOT_JSON, FRAME_REFUSED, FRAME_CALL, '?'};
 	struct tale *t = tale_of(c, j);
 	if (j->control < 0 || !t->lies)
 		return;
 	j->ready = true;
 	c->cut[t->now] = true;
+	if (draw(c, 2) == 0) {
+		for (unsigned number; (number = jail_reads(j)) != 0;)
+			call_begins(c, t, number);
+	}
 	for (unsigned n = 1 + draw(c, 3); n > 0; n--)
-		jail_says(j, types[draw(c, 7)], draw(c, 4) == 0 ? "lies" : "");
+		jail_says(j, types[draw(c, 9)], draw(c, 4) == 0 ? "lies" : "");
 }
 
 static void jail_does(struct chance *c)
@@ -226,10 +232,8 @@ static void jail_does(struct chance *c)
 static void program_goes(struct chance *c)
 {
 	const unsigned i = draw(c, PROGRAMS);
-	pool_forget(c->w->pool, c->programs[i]);
-	(void)close(c->programs[i]->fd);
-	free(c->programs[i]);
-	c->programs[i] = program_new();
+	program_end(c->w, c->programs[i]);
+	c->programs[i] = program_new(c->w);
 	c->forgotten[i]++;
 }
 
@@ -302,21 +306,63 @@ static bool is_quiet(const struct chance *c)
 	return true;
 }
 
-/* Everybody does what they should: then all calls come to their ends. */
+static void all_move(struct chance *c)
+{
+	for (unsigned i = 0; i < c->w->started; i++) {
+		if (c->w->jails[i].id != 0)
+			jail_moves(c, &c->w->jails[i]);
+	}
+	pass(c->w, 10);
+}
+
+/* Everybody does what they should: then all calls come to their ends, before any is refused for having
+ * waited too long. */
 static void all_goes_well(struct chance *c)
 {
 	struct world *w = c->w;
 	w->then = NULL;
 	jailers_come(c);
-	for (unsigned round = 0; round < 2000 && !is_quiet(c); round++) {
-		for (unsigned i = 0; i < w->started; i++) {
-			struct jail *j = &w->jails[i];
-			if (j->id != 0)
-				jail_moves(c, j);
-		}
-		pass(w, 10);
+	for (unsigned i = 0; i < w->started; i++) {
+		if (w->jails[i].id != 0 && c->tales[i].lies)
+			jail_ends(c, &w->jails[i]);
 	}
+	settle(w);
+	for (unsigned round = 0; round < 350 && !is_quiet(c); round++)
+		all_move(c);
 	assert_true(is_quiet(c));
+	calls_check(c);
+}
+
+/* Nothing of what was keeps a call from being made. */
+static void all_works(struct chance *c)
+{
+	for (unsigned i = 0; i < 8 * PROGRAMS; i++) {
+		struct one *o = &c->calls[0];
+		do {
+			call_comes(c);
+			for (unsigned at = 0; at < CALLS; at++)
+				o = c->under_way[at] ? &c->calls[at] : o;
+		} while (o->call == NULL);
+		for (unsigned round = 0; round < 50 && o->call != NULL; round++)
+			all_move(c);
+		is_answered(o);
+		calls_check(c);
+	}
+}
+
+/* Nobody calls: what waits ends, and all counts are none. */
+static void all_rests(struct chance *c)
+{
+	const struct pool *pool = c->w->pool;
+	for (unsigned i = 0; i < 20; i++) {
+		pass(c->w, 1000);
+		all_move(c);
+	}
+	assert_int_equal(pool->spares, 0);
+	assert_int_equal(pool->waiting_bytes, 0);
+	assert_int_equal(pool->used, 0);
+	assert_int_equal(pool->starting_count, 0);
+	assert_int_equal(jailer_client_count(c->w->client), 0);
 }
 
 static void run_of(uint64_t seed)
@@ -327,7 +373,7 @@ static void run_of(uint64_t seed)
 		.init_ms = 10000,
 		.output_max = 1000,
 		.waiting_max = 1 + draw(c, 6),
-		.waiting_bytes_max = 1000000000,
+		.waiting_bytes_max = 1000000U * (1 + draw(c, 5)),
 		.running_max = 2 + draw(c, 10),
 		.function_max = draw(c, 3),
 		.queue_max = 1 + draw(c, 10),
@@ -340,14 +386,15 @@ static void run_of(uint64_t seed)
 	c->w->then = one_is_over;
 	c->w->then_ctx = c;
 	for (unsigned i = 0; i < PROGRAMS; i++)
-		c->programs[i] = program_new();
+		c->programs[i] = program_new(c->w);
 	for (unsigned i = 0; i < STEPS; i++) {
 		something_happens(c);
 		calls_check(c);
 	}
 	settle(c->w);
 	all_goes_well(c);
-	calls_check(c);
+	all_works(c);
+	all_rests(c);
 	all_is_over(c->w);
 	free(c);
 }

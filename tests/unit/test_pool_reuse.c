@@ -36,7 +36,7 @@ static void calls_of_one_caller_share_a_jail(void **state)
 {
 	(void)state;
 	struct world *w = world_new(1, &usual);
-	struct pool_program *program = program_new();
+	struct pool_program *program = program_new(w);
 	struct one mine, others;
 	struct jail *used = used_jail(w, program, &often, 3);
 	assert_true(call_of(w, &others, program, &often, caller_named(&callers, "b", 0)));
@@ -59,7 +59,7 @@ static void one_is_dead_as_the_turn_of_a_call_comes(void **state)
 	struct pool_limits limits = usual;
 	limits.running_max = 2;
 	struct world *w = world_new(1, &limits);
-	struct pool_program *program = program_new(), *other = program_new();
+	struct pool_program *program = program_new(w), *other = program_new(w);
 	struct one runs, starts, waits;
 	struct jail *used = used_jail(w, program, &often, 1);
 	assert_true(call_of(w, &runs, other, NULL, NULL));
@@ -91,7 +91,7 @@ static void a_call_from_before_the_configuration_was_read_anew(void **state)
 {
 	(void)state;
 	struct world *w = world_new(1, &usual);
-	struct pool_program *program = program_new();
+	struct pool_program *program = program_new(w);
 	struct pool_reuse now = often;
 	struct one before, after;
 	assert_true(call_of(w, &before, program, &often, a_caller()));
@@ -119,7 +119,7 @@ static void ready_too_late(void **state)
 	(void)state;
 	struct world *w = world_new(1, &usual);
 	struct one o;
-	assert_true(call_of(w, &o, program_new(), &often, a_caller()));
+	assert_true(call_of(w, &o, program_new(w), &often, a_caller()));
 	struct jail *j = jail_next(w);
 	pass(w, 6);
 	pass(w, usual.init_ms);
@@ -129,6 +129,9 @@ static void ready_too_late(void **state)
 	jail_exits_with(j, SIGKILL, 0);
 	settle(w);
 	assert_int_equal(o.done, 1);
+	assert_int_equal(
+		o.outcome, POOL_FAULT); /* it was started a second ago only (pool_world.h) */
+	assert_string_equal(o.code, "no_jail_in_time");
 	all_is_over(w);
 }
 
@@ -152,7 +155,7 @@ static void they_are_answered_in_turn(void **state)
 	(void)state;
 	struct world *w = world_new(1, &usual);
 	struct one own[3];
-	struct jail *j = two_behind(w, program_new(), own);
+	struct jail *j = two_behind(w, program_new(w), own);
 	for (unsigned i = 0; i < 3; i++) {
 		jail_serves(j, FRAME_QUIET);
 		is_answered(&own[i]);
@@ -167,7 +170,7 @@ static void it_ends_with_calls_behind(void **state)
 	(void)state;
 	struct world *w = world_new(1, &usual);
 	struct one own[3];
-	struct jail *j = two_behind(w, program_new(), own);
+	struct jail *j = two_behind(w, program_new(w), own);
 	assert_int_equal(jail_reads(j), own[0].number);
 	jail_exits_with(j, 3 << 8, 0);
 	settle(w);
@@ -204,8 +207,8 @@ static void it_ends_before_the_next_was_sent(void **state)
 {
 	(void)state;
 	struct world *w = world_new(1, &usual);
-	struct next next = {.w = w, .program = program_new()};
-	struct pool_program *other = program_new();
+	struct next next = {.w = w, .program = program_new(w)};
+	struct pool_program *other = program_new(w);
 	struct one first, own, last;
 	assert_true(call_of(w, &first, other, NULL, NULL));
 	struct jail *j = jail_next(w);
@@ -237,7 +240,7 @@ static void too_much_output_with_calls_behind(void **state)
 	struct world *w = world_new(1, &usual);
 	struct one own[3];
 	char text[2000];
-	struct jail *j = two_behind(w, program_new(), own);
+	struct jail *j = two_behind(w, program_new(w), own);
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	assert_int_equal(jail_reads(j), own[0].number);
@@ -259,7 +262,7 @@ static void too_much_output_in_the_pipe_with_calls_behind(void **state)
 	struct world *w = world_new(1, &usual);
 	struct one own[3];
 	char text[2000] = {0};
-	struct jail *j = two_behind(w, program_new(), own);
+	struct jail *j = two_behind(w, program_new(w), own);
 	assert_int_equal(jail_reads(j), own[0].number);
 	assert_int_equal(write(j->out, text, sizeof(text)), sizeof(text));
 	jail_says(j, FRAME_RESULT, "");
@@ -281,7 +284,7 @@ static void a_program_is_forgotten_with_calls_behind(void **state)
 	(void)state;
 	struct world *w = world_new(1, &usual);
 	struct one own[3];
-	struct pool_program *program = program_new();
+	struct pool_program *program = program_new(w);
 	struct jail *j = two_behind(w, program, own);
 	assert_int_equal(jail_reads(j), own[0].number);
 	pool_forget(w->pool, program);
@@ -306,7 +309,7 @@ static void a_slow_call_holds_up_nobody(void **state)
 	(void)state;
 	struct world *w = world_new(1, &usual);
 	struct one own[3];
-	struct jail *j = two_behind(w, program_new(), own);
+	struct jail *j = two_behind(w, program_new(w), own);
 	assert_int_equal(jail_reads(j), own[0].number);
 	pass(w, 6);
 	assert_int_equal(jail_reads(j), 0);

@@ -289,7 +289,7 @@ static void clones_that_are_left(void **state)
 	storage_leave(&w->s);
 	storage_unclone(&w->s, 3);
 	storage_unclone(&w->s, 4);
-	w->s.lazy = false;
+	w->s.clones_stay = false;
 	assert_false(fakes_has(&w->k, "log"));
 	good(w, storage_clone(&w->s, 3, "base", 0, &w->f));
 	logged(w,
