@@ -111,7 +111,9 @@ bool reuse_stays(struct pool_run *run)
 {
 	struct run_reuse *r = &run->reuse;
 	const uint64_t now = clock_mono_ns();
-	r->grown |= r->set != NULL && is_grown(run->call, r, now - run->call->called_ns);
+	if (r->set == NULL)
+		return false;
+	r->grown |= is_grown(run->call, r, now - run->call->called_ns);
 	r->staying = r->staying && !r->grown && !run->ended && run->forced == POOL_VALUE &&
 		     !run->polls_room && run->program != NULL && !run->pool->ending &&
 		     reuse_is_current(run) && !is_aged(run, now);

@@ -325,7 +325,8 @@ static inline void program_end(struct world *w, struct pool_program *program)
 	pool_forget(w->pool, program);
 	(void)close(program->fd);
 	free(program);
-	memmove(at, at + 1, (size_t)(w->programs + WORLD_PROGRAMS - at) * sizeof(*at));
+	for (; *at != NULL; at++)
+		*at = at[1];
 }
 
 /* reuse NULL: a jail of its own. */
