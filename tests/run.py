@@ -257,12 +257,12 @@ class Parts:
         """The system's suite, with cgroup v2 and systemd; an emulated machine takes an hour for it. SKY_SHARD=K/N: a part of it."""
         self.prepare()
         shard = os.environ.get("SKY_SHARD")
-        if shard and not options:
-            options = ("--shard", shard)
+        if shard:
+            options += ("--shard", shard)
         return Suite("vm", [sys.executable, os.path.join(TOP, "tests/vm/run.py"), *options], read_closing, 9000)
 
     def vm_quick(self):
-        """Of that what is different there from other hosts."""
+        """Of that what is different there from other hosts; SKY_SHARD=K/N: and that part."""
         return self.vm("--quick")
 
     def soak(self):

@@ -4,8 +4,8 @@
     run.py --binary BIN --state DIR [--shard K/N] [pattern…]
 
 DIR is a prepared state directory (sky-island -i); it is copied, never used itself. A pattern is a part of a test's name, such as
-test_attacks or Memory; a shard is the K-th of N parts that the classes fall into by their names. Exits 0 if all passed, 1 if one
-failed, 77 where nothing can be tested.
+test_attacks or Memory; a shard is the K-th of N parts that the classes fall into by their names; what either names is run. Exits 0
+if all passed, 1 if one failed, 77 where nothing can be tested.
 """
 
 import argparse
@@ -104,7 +104,7 @@ def chosen(suite, patterns, part):
     for item in suite:
         if isinstance(item, unittest.TestSuite):
             yield from chosen(item, patterns, part)
-        elif in_shard(item, part) and (not patterns or any(pattern in item.id() for pattern in patterns)):
+        elif not patterns and part is None or any(pattern in item.id() for pattern in patterns) or (part and in_shard(item, part)):
             yield item
 
 
@@ -155,7 +155,7 @@ def main():
     options.add_argument("--user", action="store_true", help="those that run others again as an ordinary user, and only those")
     options.add_argument("--guest", action="store_true", help="all, and those that take the machine for theirs; nothing is skipped")
     options.add_argument("--slowest", type=int, default=0, metavar="N", help="name the N slowest tests")
-    options.add_argument("--shard", type=shard, default=(1, 1), metavar="K/N", help="the K-th of N parts of the classes")
+    options.add_argument("--shard", type=shard, metavar="K/N", help="the K-th of N parts of the classes")
     options.add_argument("patterns", nargs="*")
     given = options.parse_args()
     if os.geteuid() != 0:

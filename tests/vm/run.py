@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""run.py [--quick | --shard K/N] [PATTERN…]: the system's suite in a virtual machine (guest.py), with cgroup v2, systemd and ZFS; an
-ordinary user's tests and those of this directory among it. --quick: those that have to do with what is different there."""
+"""run.py [--quick] [--shard K/N] [PATTERN…]: the system's suite in a virtual machine (guest.py), with cgroup v2, systemd and ZFS; an
+ordinary user's tests and those of this directory among it. --quick: those that have to do with what is different there; with
+a shard, those besides."""
 
 import contextlib
 import glob
@@ -75,10 +76,10 @@ def command(options):
 
 def main():
     given = sys.argv[1:]
-    options = [word for word in given if word != "--quick"] or (QUICK if "--quick" in given else ())
+    options = [word for word in given if word != "--quick"]
     try:
-        found = {} if "--quick" in given else brought()
-        return guest.run(command(options), 9000, found)
+        found = {} if given == ["--quick"] else brought()
+        return guest.run(command([*options, *(QUICK if "--quick" in given else ())]), 9000, found)
     except guest.NotHere as why:
         print("skip  all: %s\n0 passed, 0 failed, 0 skipped" % why)
         return guest.NOT_HERE
