@@ -181,9 +181,13 @@ class Island:
             if not gone:
                 raise Unavailable("a killed jail did not end")
 
-    def rss_mib(self):
+    def server(self):
+        """The pid of the server's own process."""
         children = [p.pid for p in processes_below(self.process.pid).values() if p.parent == self.process.pid]
-        return status_of(next(pid for pid in children if name_of(pid) == "sky-server"), "VmRSS") / 1024
+        return next(pid for pid in children if name_of(pid) == "sky-server")
+
+    def rss_mib(self):
+        return status_of(self.server(), "VmRSS") / 1024
 
     # ---- what a jail is ----
 

@@ -15,7 +15,7 @@ import struct
 import subprocess
 import time
 
-from island import Island, Process, name_of, processes_below
+from island import Island, Process
 from subject import STRINGS, lines_write
 from world import Unavailable, cpu_ticks, median
 
@@ -171,9 +171,7 @@ def known_fill(state, count):
 
 def server_cpu_s(island):
     """What the server's own process took since its start."""
-    own = name_of(island.process.pid)
-    children = [p.pid for p in processes_below(island.process.pid).values() if p.parent == island.process.pid]
-    return Process(next(pid for pid in children if name_of(pid) == own)).own_s
+    return Process(island.server()).own_s
 
 
 def start_timed(stack, island):
