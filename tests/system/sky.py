@@ -346,14 +346,17 @@ class Sky:
     def waiting_jail(self):
         """The pids of the jail that waits, its first process before its program, once it is all there is. It waited before its
         processes were looked for, so they are not those of one that ends."""
-        told = self.send("GET", "/metrics").body
-        waits = re.search(rb"(?m)^sky_jails_waiting 1$", told) and re.search(rb"(?m)^sky_jails_running 0$", told)
+        waits = self.metric("sky_jails_waiting") == 1 and not self.running()
         pids = self.jail_pids()
         return sorted(pids, key=lambda pid: int(status(pid).get("NSpid", "0").split()[-1])) if waits and len(pids) == 2 else None
 
     def running(self):
         """How many calls run."""
-        return int(re.search(rb"(?m)^sky_jails_running (\d+)$", self.send("GET", "/metrics").body).group(1))
+        return self.metric("sky_jails_running")
+
+    def metric(self, name):
+        """The whole number that /metrics has for a name without labels."""
+        return int(re.search(r"(?m)^%s (\d+)$" % name, self.send("GET", "/metrics").body.decode()).group(1))
 
     def jails(self):
         """jail → pids, of those that have a program."""

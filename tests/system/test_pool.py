@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import json
 import os
-import re
 import signal
 import tempfile
 import threading
@@ -102,9 +101,6 @@ class Pool(unittest.TestCase):
 
 
 class Waiting(Pool):
-    def metric(self, name):
-        return int(re.search(r"(?m)^%s (\d+)$" % name, self.own.send("GET", "/metrics").body.decode()).group(1))
-
     def test_no_longer_than_idle_timeout(self):
         self.sky(idle_timeout="%ds" % sky.SLOW)
         for url in (ONE, TWO):
@@ -112,7 +108,7 @@ class Waiting(Pool):
         for url in (ONE, TWO):
             self.call(url)
         sky.until(lambda: set(self.waiting()) == {ONE, TWO}, what="jails of both")
-        sky.until(lambda: self.metric("sky_jails_waiting") == 0 and not self.waiting(), 6, "an end of their waiting")
+        sky.until(lambda: self.own.metric("sky_jails_waiting") == 0 and not self.waiting(), 6, "an end of their waiting")
         sky.until(lambda: not self.own.jail_pids(), 3, "an end of the jails")
         self.assertEqual(self.rest(), [], "none is made where none was asked for")
         self.call(ONE)

@@ -362,6 +362,17 @@ static inline void is_answered(const struct one *o)
 	assert_string_equal(o->said, number);
 }
 
+/* A call that is made and answered in a fresh jail, which has not ended yet. */
+static inline struct jail *call_served(struct world *w, struct one *o, struct pool_program *program)
+{
+	assert_true(call_of(w, o, program, NULL, NULL));
+	struct jail *j = jail_next(w);
+	jail_ready(j);
+	jail_serves(j, FRAME_RESULT);
+	is_answered(o);
+	return j;
+}
+
 static void handle_close(uv_handle_t *handle, void *ctx)
 {
 	(void)ctx;

@@ -9,11 +9,7 @@ static void a_jail_serves_one_call(void **state)
 	struct world *w = world_new(2, &usual);
 	struct pool_program *program = program_new(w);
 	struct one first, second;
-	assert_true(call_of(w, &first, program, NULL, NULL));
-	struct jail *j = jail_next(w);
-	jail_ready(j);
-	jail_serves(j, FRAME_RESULT);
-	is_answered(&first);
+	struct jail *j = call_served(w, &first, program);
 	assert_false(first.waited);
 	assert_true(jail_left_alone(j));
 	assert_true(none_started(w));
@@ -79,10 +75,7 @@ static void a_jailer_dies(void **state)
 	struct world *w = world_new(1, &limits);
 	struct pool_program *program = program_new(w);
 	struct one first, runs, waits;
-	assert_true(call_of(w, &first, program, NULL, NULL));
-	struct jail *j = jail_next(w);
-	jail_ready(j);
-	jail_serves(j, FRAME_RESULT);
+	struct jail *j = call_served(w, &first, program);
 	jail_exits(j);
 	pass(w, 3);
 	struct jail *busy = jail_next(w);
@@ -118,20 +111,13 @@ static void a_program_that_is_too_large(void **state)
 	struct world *w = world_new(2, &usual);
 	struct pool_program *small = program_new(w), *large = program_new(w);
 	struct one o;
-	assert_true(call_of(w, &o, small, NULL, NULL));
-	struct jail *j = jail_next(w);
-	jail_ready(j);
-	jail_serves(j, FRAME_RESULT);
+	struct jail *j = call_served(w, &o, small);
 	jail_exits_with(j, 0, 1000);
 	pass(w, 3);
 	struct jail *waits = jail_next(w);
 	jail_ready(waits);
 	for (unsigned i = 0; i < 2; i++) {
-		assert_true(call_of(w, &o, large, NULL, NULL));
-		j = jail_next(w);
-		jail_ready(j);
-		jail_serves(j, FRAME_RESULT);
-		is_answered(&o);
+		j = call_served(w, &o, large);
 		jail_exits_with(j, 0, usual.waiting_bytes_max + 1);
 		pass(w, 3);
 		if (!none_started(w))
@@ -153,10 +139,7 @@ static void one_that_would_not_fit_is_not_tried(void **state)
 	struct pool_program *small = program_new(w), *large = program_new(w);
 	struct one o, calls[2];
 	struct jail *j[2];
-	assert_true(call_of(w, &o, small, NULL, NULL));
-	j[0] = jail_next(w);
-	jail_ready(j[0]);
-	jail_serves(j[0], FRAME_RESULT);
+	j[0] = call_served(w, &o, small);
 	jail_exits_with(j[0], 0, 10000000);
 	pass(w, 3);
 	struct jail *waits = jail_next(w);
