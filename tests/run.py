@@ -254,12 +254,13 @@ class Parts:
                      env={**os.environ, "TMPDIR": temporary, "ASAN_OPTIONS": "detect_leaks=0"})
 
     def vm(self, *options):
-        """The system's suite, with cgroup v2 and systemd; an emulated machine takes an hour for it. SKY_SHARD=K/N: a part of it."""
+        """The system's suite, with cgroup v2 and systemd; an emulated machine takes an hour for it. SKY_SHARD=K/N: a part of it.
+        The times are of an image, what is brought, a machine that has to be started twice, and the tests."""
         self.prepare()
         shard = os.environ.get("SKY_SHARD")
         if shard:
             options += ("--shard", shard)
-        return Suite("vm", [sys.executable, os.path.join(TOP, "tests/vm/run.py"), *options], read_closing, 9000)
+        return Suite("vm", [sys.executable, os.path.join(TOP, "tests/vm/run.py"), *options], read_closing, 4500 if "--quick" in options else 12000)
 
     def vm_quick(self):
         """Of that what is different there from other hosts; SKY_SHARD=K/N: and that part."""

@@ -30,6 +30,7 @@ GUEST = os.path.join(os.path.dirname(HERE), "vm")
 # The machine of --guest has all that tests look for but what had to be fetched before, outside of it: how reasons to skip there
 # may begin. Any other is a failure.
 GUEST_SKIPS = ("the proxy is not reachable", "there is no file:///", "pip does not bring ")
+LONG = 200  # seconds after which a test that runs on says where it is
 
 import sky  # noqa: E402
 import users  # noqa: E402
@@ -50,8 +51,10 @@ class Result(unittest.TestResult):
     def startTest(self, test):
         super().startTest(test)
         self.begun = time.monotonic()
+        faulthandler.dump_traceback_later(LONG * sky.SLOW)
 
     def stopTest(self, test):
+        faulthandler.cancel_dump_traceback_later()
         super().stopTest(test)
         self.slow.append((time.monotonic() - self.begun, test.id()))
 
@@ -63,7 +66,9 @@ class Result(unittest.TestResult):
     def _bad(self, test, error):
         self.bad.add(test.id().split(" ")[0])
         words = self._exc_info_to_string(error, test) if not isinstance(error, str) else error
-        print("FAIL  %s\n%s" % (test, "\n".join("      " + line for line in words.rstrip().splitlines())), flush=True)
+        logs = ["the log of %s:\n%s" % (own.instance, own.log()[-4000:]) for own in dict.fromkeys(sky.everyone) if own.process.poll() is None]
+        text = "\n".join([words.rstrip(), *logs])
+        print("FAIL  %s\n%s" % (test, "\n".join("      " + line for line in text.splitlines())), flush=True)
 
     def addFailure(self, test, err):
         super().addFailure(test, err)

@@ -285,7 +285,7 @@ class Sky:
         self.spawn()
         until(lambda: self.process.poll() is not None or (self.serves() and self.parts[0]), 60, "the start of a server")
         if self.process.returncode is not None:
-            raise AssertionError("the server ended with %d:\n%s" % (self.process.returncode, self.log()))
+            raise AssertionError("the server ended with %d:\n%s" % (self.process.returncode, self.log()[-4000:]))
         return self
 
     def serves(self):
@@ -314,7 +314,7 @@ class Sky:
                     process.wait()
 
     def log(self):
-        return _read(self.log_path)[-4000:]
+        return _read(self.log_path)
 
     def run(self, *arguments, **options):
         """The same program's command line, with the same configuration."""

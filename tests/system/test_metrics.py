@@ -517,11 +517,12 @@ class Dashboard(unittest.TestCase):
         place = os.path.join(os.environ.get("TMPDIR", tempfile.gettempdir()), "grafana-" + re.sub("[^0-9.]", "-", SDK.split("==")[1]))
         if not os.path.isdir(place):
             part = tempfile.mkdtemp(prefix="grafana-", dir=os.path.dirname(place))
-            done = subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile", "--disable-pip-version-check", "--target", part, SDK],
-                                  capture_output=True, text=True, timeout=60, check=False)
-            if done.returncode != 0:
+            words = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile", "--disable-pip-version-check", "--target", part, SDK]
+            try:
+                subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+            except subprocess.SubprocessError as error:
                 shutil.rmtree(part)
-                self.skipTest("pip does not bring %s: %s" % (SDK, done.stderr.strip().splitlines()[-1:]))
+                self.skipTest("pip does not bring %s: %s" % (SDK, getattr(error, "stderr", None) or error))
             os.rename(part, place)
         return place
 

@@ -2,6 +2,7 @@
 (tests/unit/fake); and builds without overlay."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -339,6 +340,11 @@ class OnZfs(Clones, unittest.TestCase):
         own.start()
         self.assertEqual(own.call("strings", "ToUpper(`a`)").data, b"A")
 
+    def half_made(self, own):
+        """Clones that are not mounted, but for those of jails that ended and were busy for longer than is waited: it says so."""
+        busy = set(re.findall(r"the clone of slot (\d+) stays", own.log()))
+        return [name for name in self.slots(own) if name.rpartition("/slot")[2] not in busy and self.zfs.property("mounted", name) != "yes"]
+
     def test_a_quota_used_up_meanwhile(self):
         """Calls are served as long as there are clones; who needs a new one is told what to do, and nothing half made is left."""
         own = self.sky().start()
@@ -361,7 +367,7 @@ class OnZfs(Clones, unittest.TestCase):
         print("note  %d: %s" % (len(answers), answers[-1]))
         self.assertEqual((answers[-1].status, answers[-1].code, answers[-1].json["fault"]), (507, "disk_full", "platform"), answers[-1])
         self.assertIn("filesystem.quota", answers[-1].detail)
-        sky.until(lambda: all(self.zfs.property("mounted", name) == "yes" for name in self.slots(own)), what="the end of clones that were not mounted")
+        sky.until(lambda: not self.half_made(own), what="the end of clones that were not mounted")
         os.unlink(filler)
         self.zfs.command("set", "quota=none", root)
         sky.until(lambda: called().status == 200, what="a call that is served again")

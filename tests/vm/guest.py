@@ -27,12 +27,14 @@ PACKAGES = ("gcc", "openssh-server", "strace")
 PORT = "/dev/virtio-ports/out"
 START = """until [ -e {port} ]; do sleep 0.1; done
 exec >{port} 2>&1 </dev/null
+echo "guest: begun"
 mkdir -p {top}
 mount --bind /run/guest/tree {top}
 cd {top}
 {command}
 echo "guest: ended with $?"
 """
+MAKING, BEGINNING = 1500, 400  # seconds at most: for an image; until its system says that it begins
 NOT_HERE = 77
 
 
@@ -72,8 +74,8 @@ def make(path, names):
     print("making the image of %d packages, in %s" % (len(names), path), flush=True)
     log = os.path.join(BUILD, "image.log")
     with open(log, "w", encoding="utf-8") as out:
-        status = subprocess.run([os.path.join(HERE, "image"), path, *names], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                check=False).returncode
+        status = subprocess.run(["timeout", str(MAKING), os.path.join(HERE, "image"), path, *names], stdin=subprocess.DEVNULL,
+                                stdout=out, stderr=out, check=False).returncode
     if status:
         with open(log, encoding="utf-8", errors="replace") as out:
             text = out.read()[-4000:]
@@ -115,21 +117,20 @@ def machine(path, second):
             "-device", "virtserialport,chardev=out,name=out"]
 
 
-def run(command, seconds, more=None):
-    """Runs it and prints what it says; returns its status. `more`: files of /run/guest in the guest, by name."""
-    if shutil.which("qemu-system-x86_64") is None:
-        raise NotHere("there is no qemu-system-x86_64")
-    os.makedirs(BUILD, exist_ok=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as ^C: the machine ends with us
-    status = None
-    path = image()
-    second = disk(command, more or {})
-    process = subprocess.Popen(machine(path, second), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, errors="replace")
-    timer = threading.Timer(seconds, process.kill)
+def started(words, seconds):
+    """Starts a machine and prints what the command says; the command's status, and whether it began."""
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, errors="replace")
+    timer = threading.Timer(BEGINNING, process.kill)
     timer.start()
+    status, begun = None, False
     try:
         for line in process.stdout:
-            if line.startswith("guest: ended with "):
+            if line == "guest: begun\n":
+                begun = True
+                timer.cancel()
+                timer = threading.Timer(seconds, process.kill)
+                timer.start()
+            elif line.startswith("guest: ended with "):
                 status = int(line.split()[-1])
             else:
                 print(line, end="", flush=True)
@@ -137,9 +138,34 @@ def run(command, seconds, more=None):
         timer.cancel()
         process.kill()
         process.wait()
+    return status, begun
+
+
+def last_words():
+    """Of the machine's kernel."""
+    with contextlib.suppress(OSError), open(os.path.join(BUILD, "console.log"), encoding="utf-8", errors="replace") as file:
+        return "".join(file.readlines()[-40:])
+    return ""
+
+
+def run(command, seconds, more=None):
+    """Runs it and prints what it says; returns its status. `more`: files of /run/guest in the guest, by name."""
+    if shutil.which("qemu-system-x86_64") is None:
+        raise NotHere("there is no qemu-system-x86_64")
+    os.makedirs(BUILD, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as ^C: the machine ends with us
+    path = image()
+    second = disk(command, more or {})
+    words = machine(path, second)
+    try:
+        status, begun = started(words, seconds)
+        if not begun:
+            print("%snote  the machine did not begin within %d s; it is started once more" % (last_words(), BEGINNING), flush=True)
+            status, begun = started(words, seconds)
+    finally:
         os.unlink(second)
     if status is None:
-        raise SystemExit("the machine ended before the command did, or after %d s; see %s/console.log" % (seconds, BUILD))
+        raise SystemExit("%sthe machine ended before the command did, or after %d s" % (last_words(), seconds if begun else BEGINNING))
     return status
 
 
