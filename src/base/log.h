@@ -22,7 +22,7 @@ struct log_field {
 
 /* Lines below this level are dropped; LOG_INFO at start. */
 void log_set_level(enum log_level level);
-/* The process's role in every line: "supervisor", "jailer", "server"; borrowed, static. */
+/* The process's role in every line: "supervisor", "helper", "jailer", "server"; borrowed, static. */
 void log_set_role(const char *role);
 /* From now on a line that stderr does not take at once is dropped and counted: for a process that
  * must not wait for who reads its log. */

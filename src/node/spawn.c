@@ -6,6 +6,7 @@
 #include "base/defer.h"
 #include "base/fdpass.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/os.h"
 #include "jailer/handover.h"
 #include "jailer/helper.h"
@@ -62,6 +63,7 @@ static pid_t helper_spawn(const struct node *n, int *end, struct fault *f)
 		 * close. */
 		child_begin();
 		os_name("sky-helper");
+		log_set_role("helper");
 		if (dup2(pair[1], 3) < 0 || os_close_from(4) < 0)
 			_exit(1);
 		(void)fcntl(3, F_SETFD, FD_CLOEXEC);

@@ -202,7 +202,7 @@ class Privileges(Attack):
         thread = threading.Thread(target=server.typed, args=(H, "Sleep", 1200))
         thread.start()
         self.addCleanup(thread.join)
-        time.sleep(0.5)
+        sky.until(server.running, what="the call")
         for pids in server.jails().values():
             driver = max(pids, key=lambda pid: int(sky.status(pid)["NSpid"].split()[-1]))
             others = [pid for pid in pids if pid != driver]
@@ -572,7 +572,7 @@ class Frames(Attack):
         results = []
         flood = threading.Thread(target=lambda: results.append(server.call(H, "Flood()")))
         flood.start()
-        time.sleep(0.3)
+        sky.until(server.running, what="the flood")
         took = []
         for _ in range(5):
             answer = server.call("strings", 'ToUpper("a")')

@@ -252,7 +252,7 @@ class Draining(unittest.TestCase):
             self.assertEqual(own.send("GET", "/readyz", connection=idle).status, 200)
             running = threading.Thread(target=lambda: results.append(own.call(SLOW, "Sleep(2500)")), daemon=True)
             running.start()
-            time.sleep(0.4)
+            sky.until(own.running, what="the call")
             own.process.terminate()
             time.sleep(0.3)
             for method, path, body in (("POST", "/api/v1/function", json.dumps(GOOD)), ("GET", "/readyz", None)):
@@ -278,7 +278,7 @@ class Draining(unittest.TestCase):
             s = socket.create_connection((own.host, own.port), timeout=10)
             self.addCleanup(s.close)
             s.sendall(b"POST /api/v1/function HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
-            time.sleep(0.3)
+            sky.until(own.running, what="the call")
             own.process.terminate()
             time.sleep(0.1)
             s.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")  # behind the call that runs

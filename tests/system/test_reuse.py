@@ -25,7 +25,7 @@ def rule(url, **members):
 
 RULES = [
     rule("example.com/counted", calls=3),
-    rule("example.com/aged", age="150ms"),
+    rule("example.com/aged", age="400ms"),
     rule("example.com/small", memory="24MiB"),
     {"url": "example.com/asked", "tokens": ["team-a"]},
     rule("example.com/re*"),
@@ -151,7 +151,7 @@ class Limits(Reuse):
         url = "example.com/aged"
         self.says("Count()", "1", "fresh", url=url)
         self.says("Count()", "2", "reused; calls=1", url=url)
-        time.sleep(0.2)
+        time.sleep(0.5)
         self.says("Count()", "1", "fresh", url=url)
 
     def test_age_of_one_that_waits(self):

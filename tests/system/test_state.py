@@ -86,7 +86,7 @@ class Supervisor(State):
         own = self.sky()
         self.warm(own)
         thread, got = self.begin(own, S, "Sleep(15000)")
-        time.sleep(0.4)
+        sky.until(own.running, what="the call")
         own.process.kill()
         own.process.wait()
         thread.join(5)
@@ -188,7 +188,7 @@ class Server(State):
         self.warm(own)
         address = (own.host, own.port)
         calls = [self.begin(own, S, "Sleep(15000)") for _ in range(3)]
-        time.sleep(0.5)
+        sky.until(lambda: own.running() == 3, what="the calls")
         before = set(own.jail_pids())
         server, _ = own.parts
         os.kill(server, signal.SIGKILL)
@@ -269,7 +269,7 @@ class Jailers(State):
         own = self.sky()
         self.warm(own)
         calls = [self.begin(own, S, "Sleep(3000)") for _ in range(4)]
-        time.sleep(0.5)
+        sky.until(lambda: own.running() == 4, what="the calls")
         _, jailers = own.parts
         os.kill(jailers[0], signal.SIGKILL)
         killed = time.monotonic()
@@ -385,7 +385,7 @@ class Stopping(State):
         own = self.sky()
         self.warm(own)
         thread, got = self.begin(own, S, "Sleep(1500)")
-        time.sleep(0.4)
+        sky.until(own.running, what="the call")
         begun = time.monotonic()
         self.assertEqual(own.stop(), 0)
         self.assertLess(sky.since(begun), 2.5)
@@ -425,7 +425,7 @@ class Stopping(State):
         own = self.sky()
         self.warm(own)
         thread, got = self.begin(own, S, "Sleep(15000)")
-        time.sleep(0.4)
+        sky.until(own.running, what="the call")
         own.process.terminate()
         time.sleep(0.2)
         self.assertIsNone(own.process.poll())
