@@ -55,23 +55,13 @@ static void unsent_clear(struct pool_run *run)
 	buf_clear(&run->unsent);
 }
 
-/* What came up in one turn of the loop goes out at once: one system call, and one waking up. */
-static void turn_ends(uv_prepare_t *turn)
+void behind_flush(struct pool *pool)
 {
-	struct pool *pool = turn->data;
 	struct pool_run *run;
 	while ((run = LIST_FIRST(&pool->unsent)) != NULL) {
 		frames_send(run, &run->unsent);
 		unsent_clear(run);
 	}
-}
-
-void behind_open(struct pool *pool)
-{
-	(void)uv_prepare_init(pool->loop, &pool->turn);
-	pool->turn.data = pool;
-	(void)uv_prepare_start(&pool->turn, turn_ends);
-	uv_unref((uv_handle_t *)&pool->turn);
 }
 
 void behind_send(struct pool_run *run, struct pool_call *call)

@@ -15,7 +15,8 @@
 
 #include "pool/run.h"
 
-void behind_open(struct pool *pool);
+/* The loop's turn ends: what came up in it goes out at once, one system call and one waking up. */
+void behind_flush(struct pool *pool);
 /* The jail that may be sent this call behind others; NULL: there is none. */
 struct pool_run *behind_find(const struct pool_call *call);
 /* Sends it there: it has its place. */

@@ -400,6 +400,21 @@ unsigned pool_waiting(const struct pool *pool)
 	return pool->waiting;
 }
 
+static void turn_ends(uv_prepare_t *turn)
+{
+	struct pool *pool = turn->data;
+	queue_tell(pool);
+	behind_flush(pool);
+}
+
+static void turn_open(struct pool *pool)
+{
+	(void)uv_prepare_init(pool->loop, &pool->turn);
+	pool->turn.data = pool;
+	(void)uv_prepare_start(&pool->turn, turn_ends);
+	uv_unref((uv_handle_t *)&pool->turn);
+}
+
 struct pool *pool_create(
 	uv_loop_t *loop, struct jailer_client *jailers, const struct pool_limits *limits)
 {
@@ -421,7 +436,7 @@ struct pool *pool_create(
 		jailer_client_on_released(jailers, pool_released, pool);
 	starts_open(pool);
 	spares_open(pool);
-	behind_open(pool);
+	turn_open(pool);
 	return pool;
 }
 

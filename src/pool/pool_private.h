@@ -16,6 +16,9 @@ struct pool {
 	struct pool_limits limits;
 	struct admission *admission;
 	bool ending;
+	uv_prepare_t turn; /* what is done when the loop's turn ends */
+	/* queue.c */
+	LIST_HEAD(, pool_call) displaced; /* for others, and are told then */
 	/* starts.c */
 	struct pool_run *starting[STARTS_MAX]; /* starts under way that count */
 	unsigned starting_count;
@@ -33,8 +36,7 @@ struct pool {
 	unsigned places;      /* calls that may run at once, limits.running_max at most */
 	/* reuse.c */
 	LIST_HEAD(, pool_run) unsent; /* jails that are sent calls when the loop's turn ends */
-	uv_prepare_t turn;
-	unsigned generation, used; /* used: jails that have served a call and may another */
+	unsigned generation, used;    /* used: jails that have served a call and may another */
 };
 
 /* ---- pool.c ---- */
@@ -54,8 +56,11 @@ int call_place(struct pool *pool, struct pool_call *call, struct fault *f);
 int queue_add(struct pool *pool, struct pool_call *call, struct fault *f);
 /* It had its place, and waits again for one, before all others of its caller and function. */
 void queue_return(struct pool *pool, struct pool_call *call);
-/* Takes it out. */
+/* Takes it out; also one that another displaced, and that was not told yet. */
 void queue_leave(struct pool_call *call);
+/* The loop's turn ends: refuses those that others displaced. Not before, as who is told may call
+ * again: that would be while the call that displaced it is not yet its caller's. */
+void queue_tell(struct pool *pool);
 /* The call whose turn it is, if there is one that can have its place now. */
 struct pool_call *queue_next(struct pool *pool);
 /* Gives their places to all whose turn it is now. */

@@ -119,6 +119,23 @@ static void wait_over(const struct pool_call *call, uint64_t now)
 	metrics_time(METRIC_QUEUE_WAIT, now - call->asked_ns);
 }
 
+static void displace(struct pool *pool, struct pool_call *call, uint64_t now)
+{
+	call->held = admission_held_by(pool->admission, &call->entry);
+	wait_over(call, now);
+	queue_leave(call);
+	LIST_INSERT_HEAD(&pool->displaced, call, of_displaced);
+}
+
+void queue_tell(struct pool *pool)
+{
+	struct pool_call *call;
+	while ((call = LIST_FIRST(&pool->displaced)) != NULL) {
+		LIST_REMOVE(call, of_displaced);
+		refuse_waited(pool, call, call->held);
+	}
+}
+
 int queue_add(struct pool *pool, struct pool_call *call, struct fault *f)
 {
 	struct entry *victim;
@@ -130,13 +147,8 @@ int queue_add(struct pool *pool, struct pool_call *call, struct fault *f)
 	}
 	call->program->queued++;
 	starts_watch(pool);
-	if (victim != NULL) {
-		struct pool_call *other = call_of(victim);
-		const enum admission_limit held = admission_held_by(pool->admission, victim);
-		wait_over(other, call->asked_ns);
-		queue_leave(other);
-		refuse_waited(pool, other, held);
-	}
+	if (victim != NULL)
+		displace(pool, call_of(victim), call->asked_ns);
 	return 0;
 }
 
@@ -149,6 +161,10 @@ void queue_return(struct pool *pool, struct pool_call *call)
 
 void queue_leave(struct pool_call *call)
 {
+	if (call->program == NULL) {
+		LIST_REMOVE(call, of_displaced);
+		return;
+	}
 	admission_leave(call->pool->admission, &call->entry);
 	call_started(call);
 }

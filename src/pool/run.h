@@ -37,6 +37,9 @@ struct pool_call {
 	TAILQ_ENTRY(pool_call) in_run;
 	struct ticket ticket; /* while its jail has another call to make */
 	bool follows, left;   /* sent behind others; its caller left, and is not told */
+	/* queue.c: it gave up its place there, and is to be told which limit held it back */
+	LIST_ENTRY(pool_call) of_displaced;
+	enum admission_limit held;
 };
 TAILQ_HEAD(calls, pool_call);
 

@@ -198,15 +198,19 @@ class Privileges(Attack):
         self.assertEqual(self.typed("Directory"), "/tmp")
 
     def sleeper(self):
-        """The driver's and the stub's pid of a jail that sleeps, and the thread that waits for it."""
+        """The driver's and the stub's pid of each jail, of which one sleeps and none is about to end."""
         thread = threading.Thread(target=server.typed, args=(H, "Sleep", 1200))
         thread.start()
         self.addCleanup(thread.join)
-        sky.until(server.running, what="the call")
-        for pids in server.jails().values():
-            driver = max(pids, key=lambda pid: int(sky.status(pid)["NSpid"].split()[-1]))
-            others = [pid for pid in pids if pid != driver]
-            yield driver, others[0]
+        for pids in sky.until(self.whole, what="a call, and nothing that ends"):
+            driver, stub = sorted(pids, key=lambda pid: -int(sky.status(pid)["NSpid"].split()[-1]))
+            yield driver, stub
+
+    @staticmethod
+    def whole():
+        running, jails = server.running(), list(server.jails().values())
+        counted = running + server.metric("sky_jails_waiting")
+        return jails if running and len(jails) == counted and all(len(pids) == 2 for pids in jails) else None
 
     def owned(self, st):
         """Whom a process of a jail belongs to."""

@@ -2,7 +2,8 @@
 
 /*
  * pool_world: the pool with jailers and programs that the test plays, on a clock that only the test
- * moves on. Nothing happens but what a test says, in the order in which it says so.
+ * moves on, and with as much memory as it says. Nothing happens but what a test says, in the order in
+ * which it says so.
  *
  * A pool lives as long as its process: a world that has ended keeps it.
  */
@@ -10,6 +11,7 @@
 #include "base/buf.h"
 #include "base/defer.h"
 #include "base/fdpass.h"
+#include "base/memory.h"
 #include "pool/frame.h"
 #include "pool/pool.h"
 
@@ -28,7 +30,7 @@
 
 #include <cmocka.h>
 
-enum { WORLD_JAILERS = 4, WORLD_JAILS = 1024, WORLD_PROGRAMS = 4 };
+enum { WORLD_JAILERS = 4, WORLD_JAILS = 1024, WORLD_PROGRAMS = 4, LONGER_MAX = 400000 };
 
 static uint64_t world_clock = UINT64_C(1000000000000);
 
@@ -41,15 +43,40 @@ int clock_gettime(clockid_t id, struct timespec *t)
 	return 0;
 }
 
+static uint64_t world_memory = UINT64_MAX;
+static bool world_pressed;
+
+/* In place of the program's own. */
+void memory_find(struct memory *m, const char *proc, const char *cgroups)
+{
+	(void)m;
+	(void)proc;
+	(void)cgroups;
+}
+
+uint64_t memory_available(const struct memory *m)
+{
+	(void)m;
+	return world_memory;
+}
+
+bool memory_is_pressed(const struct memory *m)
+{
+	(void)m;
+	return world_pressed;
+}
+
 /* As its jailer and its program know it. */
 struct jail {
 	struct world *world;
 	unsigned jailer;
-	uint64_t id; /* 0: it is gone */
+	uint64_t id;      /* 0: it is gone */
+	uint32_t address; /* that its jailer has not released; 0: none */
 	int control, out, err;
 	unsigned kills; /* how often its jailer was told to end it */
 	bool ready;
-	unsigned flags; /* of the CALL that was read last */
+	unsigned flags;          /* of the CALL that was read last */
+	unsigned number, unread; /* of one that is not read whole; bytes that it lacks */
 };
 
 struct world {
@@ -61,6 +88,8 @@ struct world {
 	struct jail *jails;
 	unsigned started, seen; /* jails; of those, jail_next gave so many */
 	unsigned numbers;       /* of calls */
+	size_t longer;          /* bytes that the next ones are longer by, LONGER_MAX at most */
+	const char *ip4;        /* the next ones' */
 	struct pool_program *programs[WORLD_PROGRAMS + 1];
 	/* What a caller does as soon as one is over; may be NULL. */
 	void (*then)(void *ctx);
@@ -114,13 +143,22 @@ static inline struct jail *jail_of(struct world *w, uint64_t id)
 	return NULL;
 }
 
-static inline void jail_add(
-	struct world *w, unsigned jailer, uint64_t id, const int fds[JAILER_START_FDS])
+/* An address is one jail's at a time. */
+static inline void address_is_free(const struct world *w, uint32_t address)
+{
+	for (unsigned i = 0; i < w->started; i++)
+		assert_true(address == 0 || w->jails[i].address != address);
+}
+
+static inline void jail_add(struct world *w, unsigned jailer, const struct jailer_request *request,
+	const int fds[JAILER_START_FDS])
 {
 	assert_true(w->started < WORLD_JAILS);
+	address_is_free(w, request->address);
 	w->jails[w->started++] = (struct jail){.world = w,
 		.jailer = jailer,
-		.id = id,
+		.id = request->id,
+		.address = request->address,
 		.out = fds[0],
 		.err = fds[1],
 		.control = fds[2]};
@@ -140,7 +178,7 @@ static inline bool jailer_hears(struct world *w, unsigned i)
 	struct jail *j = jail_of(w, request.id);
 	if (request.type == JAILER_START) {
 		assert_int_equal(count, JAILER_START_FDS);
-		jail_add(w, i, request.id, fds);
+		jail_add(w, i, &request, fds);
 	} else if (request.type == JAILER_KILL && j != NULL) {
 		j->kills++;
 	}
@@ -195,18 +233,36 @@ static inline void jail_ready(struct jail *j)
 	settle(j->world);
 }
 
-/* The number of the next call that it was sent, 0: there is none. */
+/* Of a call that is longer than a slot, as much as is there. */
+static inline unsigned jail_reads_on(struct jail *j)
+{
+	char some[65536];
+	while (j->unread > 0) {
+		const size_t want = j->unread < sizeof(some) ? j->unread : sizeof(some);
+		const ssize_t n = recv(j->control, some, want, MSG_DONTWAIT);
+		if (n <= 0)
+			return 0;
+		j->unread -= (unsigned)n;
+	}
+	return j->number;
+}
+
+/* The number of the next call that it was sent, 0: there is none, or not yet all of it. */
 static inline unsigned jail_reads(struct jail *j)
 {
 	unsigned char slot[FRAME_SLOT] = {0};
+	if (j->unread > 0)
+		return jail_reads_on(j);
 	ssize_t n = recv(j->control, slot, sizeof(slot), MSG_PEEK | MSG_DONTWAIT);
 	if (n <= 0)
 		return 0;
 	assert_true(n > 16 && slot[4] == FRAME_CALL);
 	j->flags = slot[5];
+	j->number = (unsigned)strtoul((const char *)slot + 16, NULL, 10);
 	/* Those of jails that may stay fill their slots; others come alone. */
-	assert_int_equal(recv(j->control, slot, sizeof(slot), MSG_DONTWAIT), n);
-	return (unsigned)strtoul((const char *)slot + 16, NULL, 10);
+	const unsigned whole = 4U + slot[0] + 256U * slot[1] + 65536U * slot[2];
+	j->unread = whole > FRAME_SLOT ? whole : (unsigned)n;
+	return jail_reads_on(j);
 }
 
 /* It returned what it was called with, and says so in a frame or in its output. */
@@ -246,6 +302,21 @@ static inline void jail_dies(struct jail *j)
 	j->control = j->out = j->err = -1;
 }
 
+static inline void jailer_says(const struct jail *j, const struct jailer_event *event)
+{
+	assert_int_equal(
+		fdpass_send(j->world->jailers[j->jailer], event, sizeof(*event), NULL, 0), 0);
+}
+
+/* Nothing is left of its link. */
+static inline void jail_releases(struct jail *j)
+{
+	const struct jailer_event event = {.type = JAILER_RELEASED, .address = j->address};
+	if (j->address != 0)
+		jailer_says(j, &event);
+	j->address = 0;
+}
+
 /* `status` as wait(2) gives it. */
 static inline void jail_exits_with(struct jail *j, int status, uint64_t memory_peak)
 {
@@ -255,14 +326,24 @@ static inline void jail_exits_with(struct jail *j, int status, uint64_t memory_p
 		.memory_peak = memory_peak,
 		.lived_ns = UINT64_C(1000000000)};
 	jail_dies(j);
-	assert_int_equal(
-		fdpass_send(j->world->jailers[j->jailer], &event, sizeof(event), NULL, 0), 0);
+	jailer_says(j, &event);
+	j->id = 0;
+}
+
+/* It could not be made. */
+static inline void jail_fails(struct jail *j, enum jailer_taken taken, bool full)
+{
+	const struct jailer_event event = {
+		.type = JAILER_FAILED, .id = j->id, .taken = taken, .full = full, .text = "no"};
+	jail_dies(j);
+	jailer_says(j, &event);
 	j->id = 0;
 }
 
 static inline void jail_exits(struct jail *j)
 {
 	jail_exits_with(j, 0, 0);
+	jail_releases(j);
 	settle(j->world);
 }
 
@@ -272,7 +353,10 @@ static inline void jailer_dies(struct world *w, unsigned i)
 	(void)close(w->jailers[i]);
 	w->jailers[i] = -1;
 	for (unsigned at = 0; at < w->started; at++) {
-		if (w->jails[at].id == 0 || w->jails[at].jailer != i)
+		if (w->jails[at].jailer != i)
+			continue;
+		w->jails[at].address = 0; /* the supervisor sees to its links */
+		if (w->jails[at].id == 0)
 			continue;
 		jail_dies(&w->jails[at]);
 		w->jails[at].id = 0;
@@ -333,14 +417,16 @@ static inline void program_end(struct world *w, struct pool_program *program)
 static inline void call_make(struct world *w, struct one *o, struct pool_program *program,
 	const struct pool_reuse *reuse, struct caller *caller)
 {
+	static char nothing[2 + LONGER_MAX];
 	char name[16];
 	struct fault f = {0};
-	const struct buf rest = {.data = (char *)"\0\0", .len = 2};
+	const struct buf rest = {.data = nothing, .len = 2 + w->longer};
 	*o = (struct one){.world = w, .number = ++w->numbers};
 	(void)snprintf(name, sizeof(name), "%u", o->number);
 	const struct pool_request request = {
-		.name = name, .rest = &rest, .reuse = reuse, .caller = caller};
+		.name = name, .rest = &rest, .ip4 = w->ip4, .reuse = reuse, .caller = caller};
 	o->call = pool_call(w->pool, program, &request, one_done, o, &f);
+	assert_int_equal(o->done, 0); /* it comes later */
 	(void)snprintf(o->code, sizeof(o->code), "%s", f.code);
 }
 
@@ -411,6 +497,7 @@ static inline void all_is_over(struct world *w)
 			jail_ready(j); /* one that starts is told then */
 		assert_true(j->kills > 0 || j->control < 0 || jail_left_alone(j));
 		jail_exits_with(j, SIGKILL, 0);
+		jail_releases(j);
 		settle(w);
 	}
 	while (w->programs[0] != NULL)

@@ -165,6 +165,64 @@ static void one_that_would_not_fit_is_not_tried(void **state)
 	all_is_over(w);
 }
 
+struct again {
+	struct world *w;
+	struct pool_program *program;
+	struct caller *caller;
+	struct one one;
+};
+
+static void calls_again(void *ctx)
+{
+	struct again *a = ctx;
+	a->w->then = NULL;
+	call_make(a->w, &a->one, a->program, NULL, a->caller);
+}
+
+/* The last call of who has most of the queue gives its place up: it is told later, once the call that
+ * has it is its caller's. Who is told may call again at once, who was to be told may leave. */
+static void a_call_is_displaced(void **state)
+{
+	(void)state;
+	struct pool_limits limits = usual;
+	limits.running_max = 1;
+	limits.queue_max = 3;
+	struct world *w = world_new(1, &limits);
+	static struct caller *callers;
+	struct caller *many = caller_named(&callers, "many", 0);
+	struct caller *few = caller_named(&callers, "few", 0);
+	struct again again = {.w = w, .program = program_new(w), .caller = many};
+	struct one calls[4], first, second;
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(call_of(w, &calls[i], again.program, NULL, many));
+	w->then = calls_again;
+	w->then_ctx = &again;
+	call_make(w, &first, again.program, NULL, few);
+	assert_non_null(first.call);
+	assert_int_equal(calls[3].done, 0);
+	settle(w);
+	assert_int_equal(calls[3].done, 1);
+	assert_string_equal(calls[3].code, "too_many_calls");
+	assert_null(again.one.call);
+	call_make(w, &second, again.program, NULL, caller_named(&callers, "other", 0));
+	assert_non_null(second.call);
+	pool_call_cancel(calls[2].call);
+	settle(w);
+	assert_int_equal(calls[2].done, 0);
+	assert_int_equal(pool_queued(w->pool), 3);
+	struct one *served[] = {&calls[0], &calls[1], &first, &second};
+	for (unsigned i = 0; i < 4; i++) {
+		pass(w, 3);
+		struct jail *j = jail_next(w);
+		jail_ready(j);
+		jail_serves(j, FRAME_RESULT);
+		jail_exits(j);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		is_answered(served[i]);
+	all_is_over(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +232,7 @@ int main(void)
 		cmocka_unit_test(a_jailer_dies),
 		cmocka_unit_test(a_program_that_is_too_large),
 		cmocka_unit_test(one_that_would_not_fit_is_not_tried),
+		cmocka_unit_test(a_call_is_displaced),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,18 @@
 /* The pool under whatever may happen, in an order by chance: calls that come and leave, programs that
- * answer, lie and die, jailers that die, time that passes. Whatever it was,
+ * answer, lie, write too much and die, jails that cannot be made, jailers that die, memory that is
+ * short, time that passes. Whatever it was,
  *
  *   each call is told its end once, or never where its caller left, and the answer is its own;
  *   no call is begun twice, and none by a jail that served another caller, program or configuration;
+ *   no two jails have an address at once (pool_world.h);
  *   in the end nothing is left.
  */
 
+#include "addresses.h"
 #include "pool_world.h"
 
 #include "base/log.h"
+#include "net/lease.h"
 #include "pool/pool_private.h"
 
 enum { SEEDS = 60, STEPS = 3000, CALLS = 24, PROGRAMS = 3, NUMBERS = 4096 };
@@ -39,6 +43,8 @@ struct chance {
 		bool lies;           /* says what no driver says: its answers are its own affair */
 	} tales[WORLD_JAILS], *begun[NUMBERS]; /* where a call was */
 	bool cut[NUMBERS];                     /* its program ended, or lied, while it was made */
+	bool flooded[NUMBERS];                 /* it wrote more than it may */
+	struct leases *leases;
 };
 
 static struct caller *callers; /* of all runs */
@@ -76,7 +82,10 @@ static void call_comes(struct chance *c)
 		.age_ms = 20000,
 		.memory = 1000000000,
 		.generation = pool_generation(c->w->pool)};
-	const bool reuses = draw(c, 8) > 0;
+	c->w->ip4 = draw(c, 20) == 0 ? "" : NULL;
+	const size_t longer[] = {100, 600, LONGER_MAX};
+	c->w->longer = draw(c, 30) == 0 ? longer[draw(c, 3)] : 0;
+	const bool reuses = draw(c, 8) > 0 && c->w->ip4 == NULL;
 	c->left[at] = false;
 	c->owners[c->w->numbers + 1] =
 		(struct owner){which, caller, terms.generation, c->forgotten[which], reuses};
@@ -102,6 +111,7 @@ static void answer_check(const struct chance *c, const struct one *o)
 {
 	const unsigned said = (unsigned)strtoul(o->said, NULL, 10);
 	const struct tale *t = c->begun[o->number];
+	assert_false(c->flooded[o->number]);
 	if (said == 0) {
 		assert_true(t == NULL || c->cut[o->number]);
 	} else if (said != o->number) {
@@ -158,7 +168,15 @@ static void jail_ends(struct chance *c, struct jail *j)
 {
 	static const int statuses[] = {0, 2 << 8, SIGKILL, SIGSEGV};
 	c->cut[tale_of(c, j)->now] = true;
-	jail_exits_with(j, statuses[draw(c, 4)], draw(c, 3) * 1000000U);
+	if (draw(c, 3) == 0)
+		jail_releases(j);
+	if (!j->ready && draw(c, 2) == 0)
+		jail_fails(j, j->address != 0 ? (enum jailer_taken)draw(c, 3) : JAILER_TAKEN_NOT,
+			draw(c, 2));
+	else
+		jail_exits_with(j, statuses[draw(c, 4)], draw(c, 3) * 1000000U);
+	if (draw(c, 2) == 0)
+		jail_releases(j);
 }
 
 /* What a driver does next: it is ready, reads a call, or answers the one it has. */
@@ -170,7 +188,7 @@ static void jail_moves(struct chance *c, struct jail *j)
 	} else if (!j->ready) {
 		jail_ready(j);
 	} else if (t->now != 0) {
-		t->loud = draw(c, c->quiet) == 0;
+		t->loud = draw(c, c->quiet) == 0 || c->flooded[t->now];
 		jail_answers(j, t->loud ? FRAME_RESULT : FRAME_QUIET, t->now);
 		t->now = 0;
 		if ((j->flags & FRAME_CALL_STAY) == 0)
@@ -204,6 +222,17 @@ static void jail_lies(struct chance *c, struct jail *j)
 		jail_says(j, types[draw(c, 9)], draw(c, 4) == 0 ? "lies" : "");
 }
 
+/* Its call writes more than it may, and goes on. */
+static void jail_floods(struct chance *c, struct jail *j)
+{
+	static const char much[2000];
+	struct tale *t = tale_of(c, j);
+	if (j->control < 0 || t->now == 0 || t->lies || c->flooded[t->now])
+		return;
+	c->flooded[t->now] = true;
+	(void)!write(draw(c, 2) == 0 ? j->out : j->err, much, sizeof(much));
+}
+
 static void jail_does(struct chance *c)
 {
 	struct jail *j = some_jail(c);
@@ -211,7 +240,7 @@ static void jail_does(struct chance *c)
 		return;
 	if (tale_of(c, j)->begun == 0 && !j->ready && draw(c, 30) == 0)
 		tale_of(c, j)->lies = true;
-	switch (draw(c, 1000) < c->trouble ? draw(c, 3) : 3) {
+	switch (draw(c, 1000) < c->trouble ? draw(c, 4) : 4) {
 	case 0:
 		jail_ends(c, j);
 		break;
@@ -221,6 +250,9 @@ static void jail_does(struct chance *c)
 		break;
 	case 2:
 		jail_lies(c, j);
+		break;
+	case 3:
+		jail_floods(c, j);
 		break;
 	default:
 		jail_moves(c, j);
@@ -262,6 +294,22 @@ static void admin_kills(struct chance *c)
 	}
 }
 
+static void memory_changes(struct chance *c)
+{
+	world_memory = draw(c, 2) == 0 ? 1000 : UINT64_MAX;
+	world_pressed = draw(c, 2) == 0;
+}
+
+/* Links go when they go. */
+static void links_go(struct chance *c)
+{
+	for (unsigned i = 0; i < c->w->started; i++) {
+		struct jail *j = &c->w->jails[i];
+		if (j->id == 0)
+			jail_releases(j);
+	}
+}
+
 /* Some callers call again as soon as they are answered. */
 static void one_is_over(void *ctx)
 {
@@ -274,7 +322,7 @@ static void one_is_over(void *ctx)
 static void something_happens(struct chance *c)
 {
 	static const unsigned ms[] = {1, 1, 3, 6, 6, 30, 1000, 6000};
-	const unsigned what = draw(c, 1000) < c->trouble ? draw(c, 7) : 7 + draw(c, 20);
+	const unsigned what = draw(c, 1000) < c->trouble ? draw(c, 8) : 8 + draw(c, 20);
 	if (what < 2)
 		pass(c->w, ms[draw(c, sizeof(ms) / sizeof(ms[0]))]);
 	else if (what == 2)
@@ -288,8 +336,12 @@ static void something_happens(struct chance *c)
 	else if (what == 6)
 		pool_reuse_end(c->w->pool);
 	else if (what == 7)
+		memory_changes(c);
+	else if (what == 8)
 		jailers_come(c);
-	else if (what < 12)
+	else if (what == 9)
+		links_go(c);
+	else if (what < 14)
 		call_comes(c);
 	else
 		jail_does(c);
@@ -308,6 +360,7 @@ static bool is_quiet(const struct chance *c)
 
 static void all_move(struct chance *c)
 {
+	links_go(c);
 	for (unsigned i = 0; i < c->w->started; i++) {
 		if (c->w->jails[i].id != 0)
 			jail_moves(c, &c->w->jails[i]);
@@ -321,6 +374,8 @@ static void all_goes_well(struct chance *c)
 {
 	struct world *w = c->w;
 	w->then = NULL;
+	world_memory = UINT64_MAX;
+	world_pressed = false;
 	jailers_come(c);
 	for (unsigned i = 0; i < w->started; i++) {
 		if (w->jails[i].id != 0 && c->tales[i].lies)
@@ -363,12 +418,16 @@ static void all_rests(struct chance *c)
 	assert_int_equal(pool->used, 0);
 	assert_int_equal(pool->starting_count, 0);
 	assert_int_equal(jailer_client_count(c->w->client), 0);
+	assert_int_equal(lease_held(c->leases), 0);
 }
 
 static void run_of(uint64_t seed)
 {
 	struct chance *c = mem_zero(1, sizeof(*c));
+	struct net_pools pools = {0};
 	c->seed = seed * UINT64_C(0x9E3779B97F4A7C15);
+	pool_add(&pools, "one", "10.0.0.2", "10.0.0.4");
+	c->leases = leases_create(&pools);
 	const struct pool_limits limits = {.exec_ms = 10000,
 		.init_ms = 10000,
 		.output_max = 1000,
@@ -378,7 +437,9 @@ static void run_of(uint64_t seed)
 		.function_max = draw(c, 3),
 		.queue_max = 1 + draw(c, 10),
 		.queue_ms = 5000,
-		.idle_ms = 3000};
+		.idle_ms = 3000,
+		.reserve_bytes = 1000000,
+		.leases = c->leases};
 	c->few = 1 + draw(c, PROGRAMS) * draw(c, 2);
 	c->quiet = 5 + 200 * draw(c, 2);
 	c->trouble = 5 + 195 * draw(c, 2);
@@ -396,6 +457,7 @@ static void run_of(uint64_t seed)
 	all_works(c);
 	all_rests(c);
 	all_is_over(c->w);
+	leases_destroy(c->leases);
 	free(c);
 }
 
