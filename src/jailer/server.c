@@ -306,7 +306,7 @@ static void slot_ended(struct jailer *j, struct slot *slot, pid_t pid, int statu
 	}
 	outbox_send(&j->out, &event, -1);
 	if (slot->kind == JAIL_EXEC && event.type == JAILER_EXITED &&
-		j->slots.ready_count < READY_MAX &&
+		j->slots.ready_count < READY_MAX && !slots_are_few(&j->slots) &&
 		jail_runner->recycle(j->setup->plan, &slot->parts))
 		slot_stock(j, slot);
 	else

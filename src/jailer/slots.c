@@ -11,6 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { RESERVED = 2, RESERVED_OF = 16 };
+
 int slots_open(struct slots *s, const struct jailer_setup *setup, struct fault *f)
 {
 	*s = (struct slots){.setup = setup};
@@ -27,6 +29,7 @@ int slots_open(struct slots *s, const struct jailer_setup *setup, struct fault *
 		s->all[i].next = s->free;
 		s->free = &s->all[i];
 	}
+	s->free_count = setup->slots;
 	for (unsigned i = 0; i < JAILER_HELPERS; i++) {
 		s->helpers[i].socket = setup->helpers[i];
 		(void)fcntl(setup->helpers[i], F_SETFL, O_NONBLOCK);
@@ -127,6 +130,7 @@ static void slot_make(struct slots *s, enum jail_kind kind, const struct jailer_
 {
 	struct slot *slot = s->free;
 	s->free = slot->next;
+	s->free_count--;
 	slot_forget(s, slot);
 	slot->state = SLOT_MAKING;
 	slot->kind = kind;
@@ -136,10 +140,15 @@ static void slot_make(struct slots *s, enum jail_kind kind, const struct jailer_
 	job_add(s, slot, HELPER_CREATE, request);
 }
 
+bool slots_are_few(const struct slots *s)
+{
+	return s->setup->slots > RESERVED_OF && s->free_count <= RESERVED;
+}
+
 struct slot *slot_make_spare(struct slots *s)
 {
 	struct slot *slot = s->free;
-	if (slot == NULL)
+	if (slot == NULL || slots_are_few(s))
 		return NULL;
 	journal_made(s->setup->journal, slot_number(s, slot));
 	slot_make(s, JAIL_EXEC, NULL);
@@ -268,6 +277,7 @@ static enum slots_help slot_removed(
 	slot->address = 0;
 	slot->next = s->free;
 	s->free = slot;
+	s->free_count++;
 	return SLOTS_REMOVED;
 }
 

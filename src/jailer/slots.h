@@ -44,6 +44,7 @@ struct slots {
 	pid_t *pids;           /* of each slot's jail; 0: none */
 	struct jail_end *ends; /* one for each, shared with the stubs */
 	struct slot *free, *ready;
+	unsigned free_count;
 	struct slot *parting; /* those whose jails have not parted, when last looked at */
 	unsigned ready_count, making_exec;
 	struct helper helpers[JAILER_HELPERS];
@@ -53,8 +54,11 @@ struct slots {
 
 int slots_open(struct slots *s, const struct jailer_setup *setup, struct fault *f);
 
+/* Whether the last free ones are left: those are for builds, fetches and addresses, which are never
+ * in stock. Execution jails, of which many may wait, would hold them all. */
+bool slots_are_few(const struct slots *s);
 /* Have a free slot made: it is ready (or its request's) once slots_helped gives it back. NULL: none
- * is free; or, *in_use, a slot of this or another jailer has the request's address. */
+ * is free (for a spare, or few are); or, *in_use, a slot of this or another jailer has the request's address. */
 struct slot *slot_make_spare(struct slots *s);
 struct slot *slot_make_for(struct slots *s, const struct jailer_request *request, bool *in_use);
 void slot_remove(struct slots *s, struct slot *slot);

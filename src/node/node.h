@@ -120,8 +120,14 @@ struct spawned {
 int spawn_prepare(struct node *n, struct fault *f);
 /* Starts jailer i; returns the server's end of its socket, or -1. */
 int spawn_jailer(const struct node *n, unsigned i, struct spawned *s, struct fault *f);
-/* Ends the helpers of a jailer that has ended, and waits for them. */
+/* Kills what there is of it, mostly helpers of a jailer that has ended, and waits for it. */
 void spawn_end(struct spawned *s);
+/* Waits for the ends of the server, where there is one, and of jailers and helpers, which the end of the
+ * server's sockets is the sign for; after half a minute they are killed. There may be other children,
+ * of whoever became us by exec(2), or as the first process of a container: those are not waited for. */
+void spawn_wait(pid_t server, struct spawned *all, unsigned count);
+/* listen.c: binds what calls come by, and fills n->address. */
+int node_listen(struct node *n, struct fault *f);
 /* token.c: gives c an admin token where it has none: the one in the state directory's admin-token,
  * made where missing, its path logged. */
 int node_admin_token(const struct node *n, struct config *c, struct fault *f);

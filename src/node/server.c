@@ -102,6 +102,10 @@ static void on_control(uv_poll_t *handle, int status, int events)
 	ssize_t n = fdpass_receive(s->control_fd, text, NODE_CONTROL_MAX, &fd, &count);
 	if (n < 0 && errno == EAGAIN)
 		return;
+	if (n < 0 && errno == EMFILE) { /* it ends as its socket does, and comes again */
+		log_error("a jailer's socket could not be taken: " JAILER_NO_FILES);
+		return;
+	}
 	if (n > NODE_WORD && count == 0) {
 		node_reload_take(s->node, text, (size_t)n);
 		if (s->leases != NULL)

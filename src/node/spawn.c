@@ -3,6 +3,7 @@
 
 #include "node/node.h"
 
+#include "base/clock.h"
 #include "base/defer.h"
 #include "base/fdpass.h"
 #include "base/fs.h"
@@ -16,9 +17,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { STOCK = 4 };
+enum { STOCK = 4, END_S = 30 };
 
 /* The ends of its sockets that a jailer gets, and what else it is given: at HANDOVER_SERVER and so
  * on. */
@@ -131,12 +133,12 @@ int spawn_jailer(const struct node *n, unsigned i, struct spawned *s, struct fau
 		g.fd[k] = -1;
 	*s = (struct spawned){0};
 	bool ok = gifts_make(n, i, &g, f) == 0 && pair_open(pair, f) == 0;
+	*gift(&g, HANDOVER_SERVER) = pair[1];
 	for (int k = 0; ok && k < JAILER_HELPERS; k++) {
 		s->helpers[k] = helper_spawn(n, gift(&g, HANDOVER_HELPERS + k), f);
 		ok = s->helpers[k] > 0;
 	}
 	if (ok) {
-		*gift(&g, HANDOVER_SERVER) = pair[1];
 		s->jailer = fork();
 		if (s->jailer == 0)
 			jailer_exec(n->jailer_program, &g);
@@ -148,14 +150,48 @@ int spawn_jailer(const struct node *n, unsigned i, struct spawned *s, struct fau
 	return ok ? pair[0] : -1;
 }
 
+static void end_now(pid_t *pid)
+{
+	if (*pid <= 0)
+		return;
+	(void)kill(*pid, SIGKILL);
+	while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	*pid = 0;
+}
+
 void spawn_end(struct spawned *s)
 {
-	for (int i = 0; i < JAILER_HELPERS; i++) {
-		if (s->helpers[i] <= 0)
-			continue;
-		(void)kill(s->helpers[i], SIGKILL);
-		while (waitpid(s->helpers[i], NULL, 0) < 0 && errno == EINTR)
-			;
-		s->helpers[i] = 0;
+	end_now(&s->jailer);
+	for (unsigned i = 0; i < JAILER_HELPERS; i++)
+		end_now(&s->helpers[i]);
+}
+
+static bool is_over(pid_t *pid)
+{
+	const pid_t ended = *pid > 0 ? waitpid(*pid, NULL, WNOHANG) : -1;
+	if (ended != 0)
+		*pid = 0; /* or it was none of ours */
+	return ended != 0;
+}
+
+static bool all_over(pid_t *server, struct spawned *all, unsigned count)
+{
+	bool over = is_over(server);
+	for (unsigned i = 0; i < count; i++) {
+		over &= is_over(&all[i].jailer);
+		for (unsigned k = 0; k < JAILER_HELPERS; k++)
+			over &= is_over(&all[i].helpers[k]);
 	}
+	return over;
+}
+
+void spawn_wait(pid_t server, struct spawned *all, unsigned count)
+{
+	const uint64_t end = clock_mono_ns() + END_S * UINT64_C(1000000000);
+	while (!all_over(&server, all, count) && clock_mono_ns() < end)
+		(void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+	end_now(&server);
+	for (unsigned i = 0; i < count; i++)
+		spawn_end(&all[i]);
 }

@@ -1,10 +1,11 @@
 /*
- * Theory of operation. The supervisor is the command that was started. It binds the listeners,
+ * Theory of operation. The supervisor is the command that was started. It binds the listeners (listen.c),
  * clears what an earlier run left behind, starts the jailers with their helpers and the server, and
  * from then on only waits:
  *
  *   a jailer died    its journalled jails are killed and their slots cleared, another is started,
- *                    and its socket is handed to the server
+ *                    and its socket is handed to the server; until one can be started the node goes
+ *                    on with those it has
  *   the server died  its sockets close, so the jailers end their jails and themselves; all are
  *                    started anew
  *   SIGTERM, SIGINT  the server is told to drain; a second one ends it at once
@@ -20,114 +21,31 @@
 #include "base/log.h"
 #include "base/os.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+/* Against doing the same in a circle, as fast as it goes. */
+enum { REST_MS = 1000, JAILER_REST_MS = 100 };
+
 struct supervisor {
 	struct node *node;
-	pid_t server;
+	pid_t server; /* 0: there is none */
 	struct spawned jailers[NODE_JAILERS_MAX];
 	int control;                   /* to the server */
 	int sockets[NODE_JAILERS_MAX]; /* the server's ends of the jailers' sockets, until it has
 					  them; else -1 */
 	bool stopping;
-	uint64_t started_ns; /* of the server, against restarting in a circle */
+	uint64_t started_ns, jailers_ns[NODE_JAILERS_MAX]; /* when they were */
+	uint64_t again_ns; /* not before it is what is missing started */
 };
 
-/* ---- listeners ---- */
-
-static int unix_listen(const char *path, mode_t mode, struct fault *f)
-{
-	/* Bound by its last element from within its directory: sun_path is short, state directories
-	 * need not be. */
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	const char *slash = strrchr(path, '/');
-	defer_free char *dir = mem_strndup(path, slash != NULL ? (size_t)(slash - path) + 1 : 0);
-	defer_close int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	defer_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", slash != NULL ? slash + 1 : path);
-	(void)unlink(path);
-	if (fd < 0 || (dir[0] != '\0' && chdir(dir) < 0))
-		return fault_set(f, FAULT_PLATFORM, errno, "socket %s", path);
-	mode_t old = umask(~mode & 0777);
-	int bound = bind(fd, (struct sockaddr *)&at, sizeof(at));
-	int error = errno;
-	(void)umask(old);
-	if (here >= 0)
-		(void)!fchdir(here);
-	if (bound < 0 || listen(fd, 512) < 0)
-		return fault_set(
-			f, FAULT_PLATFORM, bound < 0 ? error : errno, "listen on %s", path);
-	return defer_take(&fd);
-}
-
-static int tcp_listen(struct node *n, struct fault *f)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
-	struct addrinfo *found = NULL;
-	char port[8];
-	(void)snprintf(port, sizeof(port), "%u", n->config.http_port);
-	int error = getaddrinfo(n->config.listen, port, &hints, &found);
-	if (error != 0)
-		return fault_set(f, FAULT_INPUT, 0, "listen: %s is no address: %s",
-			n->config.listen, gai_strerror(error));
-	defer_close int fd =
-		socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int on = 1;
-	struct sockaddr_storage own = {0};
-	socklen_t len = sizeof(own);
-	bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-		  bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, 512) == 0 &&
-		  getsockname(fd, (struct sockaddr *)&own, &len) == 0;
-	freeaddrinfo(found);
-	if (!ok)
-		return fault_set(f, FAULT_PLATFORM, errno, "listen on %s port %s%s",
-			n->config.listen, port,
-			errno == EADDRINUSE ? " (http_port: choose one that nobody has)" : "");
-	char actual[8];
-	if (getnameinfo((struct sockaddr *)&own, len, NULL, 0, actual, sizeof(actual),
-		    NI_NUMERICSERV) != 0)
-		return fault_set(
-			f, FAULT_PLATFORM, 0, "the port of %s cannot be told", n->config.listen);
-	bool six = strchr(n->config.listen, ':') != NULL;
-	(void)snprintf(n->address, sizeof(n->address), "http://%s%.100s%s:%s", six ? "[" : "",
-		n->config.listen, six ? "]" : "", actual);
-	return defer_take(&fd);
-}
-
-static int listeners_bind(struct node *n, struct fault *f)
-{
-	defer_free char *local = node_path(n, "run/api.sock");
-	n->local = unix_listen(local, 0600, f);
-	if (n->local < 0)
-		return -1;
-	if (n->listener >= 0) {
-		log_info("systemd's socket is served"); /* activation.c */
-	} else if (strcmp(n->config.listen, "none") == 0) {
-		return 0;
-	} else if (strncmp(n->config.listen, "unix:", 5) == 0) {
-		n->listener = unix_listen(n->config.listen + 5, 0660, f);
-		(void)snprintf(n->address, sizeof(n->address), "%.150s", n->config.listen);
-	} else {
-		n->listener = tcp_listen(n, f);
-	}
-	return n->listener < 0 ? -1 : 0;
-}
+/* ---- what is told ---- */
 
 /* For whoever waits for it, who may read the admin's token then. */
 static int address_tell(const struct node *n, struct fault *f)
@@ -232,11 +150,18 @@ static int server_start(struct supervisor *s, struct fault *f)
 	return 0;
 }
 
+/* The server's end of its socket, or -1. */
+static int jailer_start(struct supervisor *s, unsigned i, struct fault *f)
+{
+	s->jailers_ns[i] = clock_mono_ns();
+	return spawn_jailer(s->node, i, &s->jailers[i], f);
+}
+
 static int all_start(struct supervisor *s, struct fault *f)
 {
 	s->control = -1;
 	for (unsigned i = 0; i < s->node->jailers; i++) {
-		s->sockets[i] = spawn_jailer(s->node, i, &s->jailers[i], f);
+		s->sockets[i] = jailer_start(s, i, f);
 		if (s->sockets[i] < 0)
 			return -1;
 	}
@@ -253,9 +178,7 @@ static void all_end(struct supervisor *s)
 	if (s->control >= 0)
 		(void)close(s->control);
 	s->control = -1;
-	/* Jailers end by themselves once the server's ends of their sockets are closed. */
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-		;
+	spawn_wait(s->server, s->jailers, s->node->jailers);
 	s->server = 0;
 	memset(s->jailers, 0, sizeof(s->jailers));
 	supervisor_clean(s->node);
@@ -270,46 +193,109 @@ static void jailer_clean(const struct supervisor *s, unsigned i)
 	slots_clear(s->node, first, slots_each(s));
 }
 
-static int jailer_replace(struct supervisor *s, unsigned i, struct fault *f)
+/* The one that was died: another, or where that cannot be, later. */
+static void jailer_replace(struct supervisor *s, unsigned i)
 {
-	log_error("jailer %u died; its jails are ended and another is started", i);
-	spawn_end(&s->jailers[i]);
-	jailer_clean(s, i);
-	defer_close int socket = spawn_jailer(s->node, i, &s->jailers[i], f);
-	if (socket < 0)
-		return -1;
-	if (fdpass_send(s->control, "j", 1, &socket, 1) < 0)
+	struct fault f = {0};
+	defer_close int socket = jailer_start(s, i, &f);
+	if (socket < 0) {
+		log_error("no jailer can be started in place of %u, it is tried again: %s", i,
+			f.text);
+		s->again_ns = clock_mono_ns() + REST_MS * UINT64_C(1000000);
+		spawn_end(&s->jailers[i]);
+	} else if (fdpass_send(s->control, "j", 1, &socket, 1) < 0) {
 		log_warn("the server takes no jailer, it must be ending: %s", strerror(errno));
-	return 0;
+		(void)kill(s->server, SIGKILL);
+	}
 }
 
-static int all_restart(struct supervisor *s, struct fault *f)
+static void all_replace(struct supervisor *s)
+{
+	struct fault f = {0};
+	if (all_start(s, &f) == 0)
+		return;
+	log_error("nothing can be started, it is tried again: %s", f.text);
+	all_end(s);
+	s->again_ns = clock_mono_ns() + REST_MS * UINT64_C(1000000);
+}
+
+static bool is_missing(const struct supervisor *s)
+{
+	bool missing = s->server == 0;
+	for (unsigned i = 0; i < s->node->jailers; i++)
+		missing |= s->jailers[i].jailer == 0;
+	return missing && !s->stopping;
+}
+
+/* Starts what is missing, where it is time for that. */
+static void missing_start(struct supervisor *s)
+{
+	if (!is_missing(s) || clock_mono_ns() < s->again_ns)
+		return;
+	if (s->server == 0) {
+		all_replace(s);
+		return;
+	}
+	for (unsigned i = 0; i < s->node->jailers; i++) {
+		if (s->jailers[i].jailer == 0)
+			jailer_replace(s, i);
+	}
+}
+
+/* What lived for less than that is started again only that much later. */
+static void rest_after(struct supervisor *s, uint64_t started_ns, unsigned ms)
+{
+	const uint64_t now = clock_mono_ns();
+	if (now - started_ns < ms * UINT64_C(1000000))
+		s->again_ns = now + ms * UINT64_C(1000000);
+}
+
+static void server_lost(struct supervisor *s)
 {
 	log_error("the server died; everything is started anew");
+	rest_after(s, s->started_ns, REST_MS);
 	all_end(s);
-	if (clock_mono_ns() - s->started_ns < 1000000000U)
-		(void)nanosleep(&(struct timespec){.tv_sec = 1},
-			NULL); /* something is wrong; do not spin */
-	return all_start(s, f);
 }
 
-/* 0: go on; 1: the server ended as it was told to; -1: give up. */
-static int children_reap(struct supervisor *s, struct fault *f)
+static void jailer_lost(struct supervisor *s, unsigned i)
+{
+	log_error("jailer %u died; its jails are ended and another is started", i);
+	rest_after(s, s->jailers_ns[i], JAILER_REST_MS);
+	s->jailers[i].jailer = 0;
+	spawn_end(&s->jailers[i]);
+	jailer_clean(s, i);
+}
+
+/* Which of ours it was that ended, if any: nobody may kill it by its number any more. */
+static void child_ended(struct supervisor *s, pid_t pid)
+{
+	for (unsigned i = 0; i < s->node->jailers; i++) {
+		struct spawned *one = &s->jailers[i];
+		for (unsigned k = 0; k < JAILER_HELPERS; k++)
+			one->helpers[k] = one->helpers[k] == pid ? 0 : one->helpers[k];
+		if (one->jailer != pid)
+			continue;
+		if (s->stopping)
+			one->jailer = 0;
+		else
+			jailer_lost(s, i);
+	}
+}
+
+/* Whether the server ended as it was told to. */
+static bool children_reap(struct supervisor *s)
 {
 	for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;) {
-		if (pid == s->server) {
-			s->server = 0;
-			if (s->stopping)
-				return 1;
-			return all_restart(s, f);
+		if (pid != s->server) {
+			child_ended(s, pid);
+			continue;
 		}
-		for (unsigned i = 0; i < s->node->jailers; i++) {
-			if (s->jailers[i].jailer == pid && !s->stopping &&
-				jailer_replace(s, i, f) < 0)
-				return -1;
-		}
+		s->server = 0;
+		if (s->stopping)
+			return true;
+		server_lost(s);
 	}
-	return 0;
+	return false;
 }
 
 /* ---- life ---- */
@@ -327,28 +313,36 @@ static void stop(struct supervisor *s)
 }
 
 /* SIGHUP has the lowest number and would come first for ever where somebody sends it without pause.
- */
-static int signal_next(const sigset_t *signals)
+ * -1: none came, and what is missing may be started. */
+static int signal_next(const struct supervisor *s, const sigset_t *signals)
 {
 	sigset_t urgent = *signals;
 	(void)sigdelset(&urgent, SIGHUP);
 	int number = sigtimedwait(&urgent, NULL, &(struct timespec){0});
-	return number > 0 ? number : sigwaitinfo(signals, NULL);
+	if (number > 0)
+		return number;
+	if (!is_missing(s))
+		return sigwaitinfo(signals, NULL);
+	return sigtimedwait(signals, NULL, &(struct timespec){.tv_nsec = 20 * 1000000});
 }
 
-static int wait_for_signals(struct supervisor *s, const sigset_t *signals, struct fault *f)
+/* Until the server ended as it was told to. */
+static void wait_for_signals(struct supervisor *s, const sigset_t *signals)
 {
 	for (;;) {
-		int number = signal_next(signals);
+		int number = signal_next(s, signals);
 		if (number == SIGTERM || number == SIGINT) {
 			stop(s);
+			if (s->server == 0)
+				return;
 		} else if (number == SIGCHLD) {
-			int came = children_reap(s, f);
-			if (came != 0)
-				return came > 0 ? 0 : -1;
-		} else if (number == SIGHUP && !s->stopping && s->node->listener >= 0) {
+			if (children_reap(s))
+				return;
+		} else if (number == SIGHUP && !s->stopping && s->server != 0 &&
+			   s->node->listener >= 0) {
 			node_reload(s->node, s->control);
 		}
+		missing_start(s);
 	}
 }
 
@@ -369,7 +363,7 @@ static int supervisor_open(struct supervisor *s, struct fault *f)
 	if (jail_backend->prepare(&n->plan, f) < 0 || spawn_prepare(n, f) < 0)
 		return -1;
 	supervisor_clean(n);
-	if (listeners_bind(n, f) < 0)
+	if (node_listen(n, f) < 0)
 		return -1;
 	/* The local socket asks for none. */
 	if (n->listener >= 0 && (node_admin_token(n, &n->config, f) < 0 || address_tell(n, f) < 0))
@@ -398,6 +392,7 @@ int supervisor_run(struct node *n, int ready_fd)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGCHLD, ignored_not);
 	log_set_role("supervisor");
+	log_never_wait(); /* who reads it may stop to: all else goes on */
 	if (ready_fd < 0)
 		notify_take(&n->notify);
 	int came = supervisor_open(&s, &f);
@@ -409,10 +404,10 @@ int supervisor_run(struct node *n, int ready_fd)
 			(void)!write(ready_fd, "r", 1);
 		else
 			notify_send(&n->notify, "READY=1\nSTATUS=Serves %s", n->address);
-		came = wait_for_signals(&s, &signals, &f);
-	}
-	if (came < 0)
+		wait_for_signals(&s, &signals);
+	} else {
 		log_error("%s", f.text);
+	}
 	all_end(&s);
 	jail_backend->finish(&n->plan);
 	defer_free char *address = node_path(n, "run/address");

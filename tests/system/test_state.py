@@ -34,6 +34,13 @@ class State(unittest.TestCase):
         self.addCleanup(own.close)
         return own
 
+    def answers(self, own):
+        try:
+            answer = own.call(S, "Add(1, 1)")
+        except (OSError, http.client.HTTPException):
+            return None
+        return answer if answer.status == 200 else None
+
     def warm(self, own):
         answer = own.call(S, "Add(1, 1)")
         self.assertEqual((answer.status, answer.json.get("data")), (200, "2"), answer)
@@ -202,13 +209,6 @@ class Server(State):
         self.assertIsNone(own.process.poll())
         own.stop()
         self.nothing_left(own)
-
-    def answers(self, own):
-        try:
-            answer = own.call(S, "Add(1, 1)")
-        except (OSError, http.client.HTTPException):
-            return None
-        return answer if answer.status == 200 else None
 
     def test_killed_during_a_build(self):
         own = self.sky()
