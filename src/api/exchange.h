@@ -74,6 +74,9 @@ bool text_quote(struct buf *to, const char *data, size_t len);
  * caller frees. */
 char *query_value(const struct http_exchange *x, const char *name);
 
+/* What json_loadb reads, and numbers that are too large for a double, which it refuses, as 0: what is
+ * passed on is cut out of the text as it was written. */
+json_t *raw_load(const char *text, size_t len, size_t flags, json_error_t *error);
 /* The text of a top-level member's value in `text`, an object that jansson has found valid; NULL
  * where there is none of that name (or its name is written with escapes). */
 const char *raw_member(const char *text, size_t len, const char *name, size_t *value_len);

@@ -177,7 +177,7 @@ static int request_read(struct http_exchange *x, struct invoke_request *r, struc
 	if (len == 0)
 		return fault_code(f, FAULT_INPUT, "body_missing",
 			"the body must be a JSON object with url and call");
-	json_t *body = json_loadb(text, len,
+	json_t *body = raw_load(text, len,
 		JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
 	if (body == NULL)
 		return fault_code(f, FAULT_INPUT,
@@ -291,13 +291,17 @@ static void text_put(struct buf *to, const char *name, const char *data, size_t 
 	buf_printf(to, ",\"%s_base64\":\"%s\"", name, encoded);
 }
 
+static json_t *results_load(const struct pool_result *r)
+{
+	json_error_t error;
+	return raw_load(r->text, r->text_len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+}
+
 /* "results" and "error" as the driver wrote them. The function can write frames too, so only these
  * are taken, and only of their shape; a program that ended by itself with status 0 has none. */
 static void results_put(struct buf *out, const struct pool_result *r)
 {
-	json_t *said = r->text_len == 0 ? NULL
-					: json_loadb(r->text, r->text_len,
-						  JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	json_t *said = r->text_len == 0 ? NULL : results_load(r);
 	const json_t *error = json_object_get(said, "error");
 	size_t len;
 	const char *results = json_is_array(json_object_get(said, "results"))
@@ -315,9 +319,7 @@ static void results_put(struct buf *out, const struct pool_result *r)
 /* Deeper than jansson reads (2,048), or no JSON at all: forged, then. */
 static bool results_unreadable(const struct pool_result *r)
 {
-	json_t *said = r->text_len == 0 ? json_object()
-					: json_loadb(r->text, r->text_len,
-						  JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	json_t *said = r->text_len == 0 ? json_object() : results_load(r);
 	const bool bad = said == NULL;
 	json_decref(said);
 	return bad;

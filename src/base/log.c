@@ -3,6 +3,7 @@
 #include "base/buf.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@ enum { LINE_MAX = 4096, MESSAGE_MAX = 2048, TEXT_MAX = 512, END_MAX = 8 };
 static enum log_level lowest = LOG_INFO;
 static const char *role = "sky-island";
 static bool never_wait, gathers;
+/* What follows, and what a line is made of: threads of the server's write too. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long lost;
 
 struct line {
@@ -44,7 +47,10 @@ void log_never_wait(void)
 
 unsigned long log_lost(void)
 {
-	return lost;
+	(void)pthread_mutex_lock(&lock);
+	const unsigned long now = lost;
+	(void)pthread_mutex_unlock(&lock);
+	return now;
 }
 
 /* How many bytes the character at p has; 0: it is not UTF-8 (RFC 3629, section 4). A NUL ends every
@@ -153,11 +159,18 @@ static void text_write(const char *text, size_t len, unsigned lines)
 		lost += lines;
 }
 
-void log_flush(void)
+static void flush(void)
 {
 	if (gathered_count > 0)
 		text_write(gathered.text, gathered.len, gathered_count);
 	gathered.len = gathered_count = 0;
+}
+
+void log_flush(void)
+{
+	(void)pthread_mutex_lock(&lock);
+	flush();
+	(void)pthread_mutex_unlock(&lock);
 }
 
 void log_gather(void)
@@ -171,7 +184,7 @@ static void line_write(struct line *line, enum log_level level)
 	line->text[line->len++] = '}';
 	line->text[line->len++] = '\n';
 	if (!gathers || gathered.len + line->len > sizeof(gathered.text))
-		log_flush();
+		flush();
 	if (!gathers) {
 		text_write(line->text, line->len, 1);
 		return;
@@ -180,7 +193,7 @@ static void line_write(struct line *line, enum log_level level)
 	gathered.len += line->len;
 	gathered_count++;
 	if (level >= LOG_WARN)
-		log_flush();
+		flush();
 }
 
 static void write_all(enum log_level level, const struct log_field *fields, size_t count,
@@ -190,6 +203,7 @@ static void write_all(enum log_level level, const struct log_field *fields, size
 	struct line line;
 	char message[MESSAGE_MAX];
 	(void)vsnprintf(message, sizeof(message), format, ap);
+	(void)pthread_mutex_lock(&lock);
 	line.len = 0;
 	put(&line, "{\"time\":\"", 9);
 	put_time(&line);
@@ -204,6 +218,7 @@ static void write_all(enum log_level level, const struct log_field *fields, size
 	}
 	put_text(&line, "message", message, sizeof(message));
 	line_write(&line, level);
+	(void)pthread_mutex_unlock(&lock);
 }
 
 void log_write(enum log_level level, const char *format, ...)

@@ -298,6 +298,8 @@ static void tree_ready(void *ctx, struct source *tree, const json_t *report, con
 	if (tree == NULL) {
 		job->fault = *f;
 		job->report = json_incref((json_t *)(uintptr_t)report);
+	} else if (!built_wanted(job->built)) {
+		(void)fault_code(&job->fault, FAULT_BUSY, "cancelled", "nobody waits for it");
 	} else if (!is_same(job, tree)) {
 		(void)fault_code(&job->fault, FAULT_BUSY, "source_changed",
 			"the source of %s is not what it was: try again", job->built->label);

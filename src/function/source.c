@@ -268,6 +268,21 @@ static struct kept *same_find(const struct fetch *fetch)
 		       : NULL;
 }
 
+/* These are told to callers, in headers too: who took over a fetch jail may write anything. */
+static int names_check(const json_t *report, struct fault *f)
+{
+	static const char *const names[] = {"module", "version", "package"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		for (const char *p = report_text(report, names[i]); *p != '\0'; p++) {
+			if ((unsigned char)*p <= ' ' || *p == 0x7f)
+				return fault_set(f, FAULT_PLATFORM, 0,
+					"what was fetched is called what nothing can be (%s)",
+					names[i]);
+		}
+	}
+	return 0;
+}
+
 static void fetched(void *ctx, const json_t *report, const struct fault *f)
 {
 	struct fetch *fetch = ctx;
@@ -279,6 +294,8 @@ static void fetched(void *ctx, const json_t *report, const struct fault *f)
 		fetch->report = json_incref((json_t *)(uintptr_t)report);
 		if (!json_is_true(json_object_get(report, "ok")))
 			(void)tool_fault(report, &fetch->fault);
+		else
+			(void)names_check(report, &fetch->fault);
 	}
 	if (fetch->known && fetch->fault.kind == FAULT_NOT_FOUND && !asked->pinned) {
 		asked->until = 0; /* a branch's commit may have gone: what does it mean now? */
@@ -292,6 +309,8 @@ static void fetched(void *ctx, const json_t *report, const struct fault *f)
 	}
 	struct kept *same = same_find(fetch);
 	if (same != NULL) {
+		if (same->git == NULL)
+			same->git = resolve_git_copy(asked->git);
 		fetch_end(fetch, &same->source);
 		return;
 	}
@@ -384,7 +403,7 @@ static struct source *remembered(struct asked *asked)
 {
 	struct kept *kept =
 		is_known(asked) ? kept_find(asked->sources, asked->package, asked->version) : NULL;
-	if (kept == NULL)
+	if (kept == NULL || (kept->gone && !asked->pinned))
 		return NULL;
 	if (kept->git == NULL)
 		kept->git = resolve_git_copy(asked->git);

@@ -267,7 +267,9 @@ static void waits_tell(
 static void tree_fetched(
 	void *ctx, struct source *source, const json_t *report, const struct fault *f)
 {
-	waits_tell(ctx, source, report, f);
+	struct kept *kept = ctx;
+	kept->gone |= source == NULL && f->kind == FAULT_NOT_FOUND;
+	waits_tell(kept, source, report, f);
 }
 
 static void tree_fetch(struct kept *kept)

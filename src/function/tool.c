@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 
 enum { REPORT_MAX = 4 << 20, STDERR_MAX = 64 * 1024, QUEUE_MAX = 128 };
+/* One that is out of time is killed again, as its jailer may not have heard it. */
+enum { AGAIN_MS = 5000 };
 
 struct tool {
 	struct jailer_handle handle;
@@ -318,7 +320,7 @@ static int tool_start(struct tool *t, struct fault *f)
 	(void)uv_poll_start(&t->control_poll, UV_READABLE, tool_readable);
 	(void)uv_poll_start(&t->err_poll, UV_READABLE, tool_readable);
 	(void)uv_timer_start(&t->timer, tool_timeout,
-		t->kind == JAIL_BUILD ? tools->limits.build_ms : tools->limits.fetch_ms, 0);
+		t->kind == JAIL_BUILD ? tools->limits.build_ms : tools->limits.fetch_ms, AGAIN_MS);
 	return 0;
 }
 

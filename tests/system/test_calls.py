@@ -194,7 +194,9 @@ class Typed(Calls):
         self.assertEqual((answer.status, answer.code), (422, "results_not_json"), answer)
 
     def test_arguments_are_the_text_that_came(self):
-        self.gives("Number", [12345678901234567890123], ["12345678901234567890123"])
+        for digits in (23, 309, 1000):
+            self.gives("Number", [10**digits], [str(10**digits)])
+            self.gives("Digits", [digits], [10**digits - 1])
         answer = server.post('{"url":"%s","function":"Number","args":[0.10],"output":"json"}' % C)
         self.assertEqual(answer.json.get("results"), ["0.10"], answer)
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -67,6 +68,9 @@ func Same(x uint64) uint64 { return x }
 
 // Number gives a number's text.
 func Number(n json.Number) string { return n.String() }
+
+// Digits is a whole number of so many.
+func Digits(count int) json.Number { return json.Number(strings.Repeat("9", count)) }
 
 // Nested is as many lists in each other.
 func Nested(depth int) any {
