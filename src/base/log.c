@@ -3,8 +3,9 @@
 #include "base/buf.h"
 
 #include <poll.h>
-#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ static enum log_level lowest = LOG_INFO;
 static const char *role = "sky-island";
 static bool never_wait, gathers;
 /* What follows, and what a line is made of: threads of the server's write too. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_flag taken = ATOMIC_FLAG_INIT;
 static unsigned long lost;
 
 struct line {
@@ -29,6 +30,18 @@ struct line {
 
 static struct line gathered; /* whole lines */
 static unsigned gathered_count;
+
+/* For as long as a line takes to write; no mutex, which FreeBSD's jailer would need libthr for. */
+static void lock(void)
+{
+	while (atomic_flag_test_and_set_explicit(&taken, memory_order_acquire))
+		(void)sched_yield();
+}
+
+static void unlock(void)
+{
+	atomic_flag_clear_explicit(&taken, memory_order_release);
+}
 
 void log_set_level(enum log_level level)
 {
@@ -47,9 +60,9 @@ void log_never_wait(void)
 
 unsigned long log_lost(void)
 {
-	(void)pthread_mutex_lock(&lock);
+	lock();
 	const unsigned long now = lost;
-	(void)pthread_mutex_unlock(&lock);
+	unlock();
 	return now;
 }
 
@@ -168,9 +181,9 @@ static void flush(void)
 
 void log_flush(void)
 {
-	(void)pthread_mutex_lock(&lock);
+	lock();
 	flush();
-	(void)pthread_mutex_unlock(&lock);
+	unlock();
 }
 
 void log_gather(void)
@@ -203,7 +216,7 @@ static void write_all(enum log_level level, const struct log_field *fields, size
 	struct line line;
 	char message[MESSAGE_MAX];
 	(void)vsnprintf(message, sizeof(message), format, ap);
-	(void)pthread_mutex_lock(&lock);
+	lock();
 	line.len = 0;
 	put(&line, "{\"time\":\"", 9);
 	put_time(&line);
@@ -218,7 +231,7 @@ static void write_all(enum log_level level, const struct log_field *fields, size
 	}
 	put_text(&line, "message", message, sizeof(message));
 	line_write(&line, level);
-	(void)pthread_mutex_unlock(&lock);
+	unlock();
 }
 
 void log_write(enum log_level level, const char *format, ...)

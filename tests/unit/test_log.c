@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -154,6 +156,47 @@ static void lines_are_gathered(void **state)
 	log_flush();
 }
 
+enum { THREADS = 4, LINES = 3000 };
+
+static void *lines_write(void *name)
+{
+	for (unsigned i = 0; i < LINES; i++)
+		log_info("%s %u", (const char *)name, i);
+	return NULL;
+}
+
+/* Each line of each thread is there once, whole, and a thread's in their order. */
+static void threads_write_whole_lines(void **state)
+{
+	static char names[THREADS][2] = {"a", "b", "c", "d"};
+	pthread_t threads[THREADS];
+	unsigned next[THREADS] = {0};
+	char text[4096];
+	FILE *file = tmpfile();
+	(void)state;
+	assert_non_null(file);
+	assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+	log_gather();
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, lines_write, names[i]), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	log_flush();
+	rewind(file);
+	while (fgets(text, sizeof(text), file) != NULL) {
+		json_t *line = json_loads(text, 0, NULL);
+		assert_non_null(line);
+		const char *message = member(line, "message");
+		const unsigned thread = (unsigned)(message[0] - 'a');
+		assert_true(thread < THREADS);
+		assert_int_equal(strtoul(message + 2, NULL, 10), next[thread]++);
+		json_decref(line);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(next[i], LINES);
+	(void)fclose(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +205,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lower_levels_are_dropped, catch, release),
 		cmocka_unit_test_setup_teardown(a_full_pipe_loses_lines, catch, release),
 		cmocka_unit_test_setup_teardown(lines_are_gathered, catch, release),
+		cmocka_unit_test_setup_teardown(threads_write_whole_lines, catch, release),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
