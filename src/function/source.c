@@ -403,7 +403,7 @@ static struct source *remembered(struct asked *asked)
 {
 	struct kept *kept =
 		is_known(asked) ? kept_find(asked->sources, asked->package, asked->version) : NULL;
-	if (kept == NULL || (kept->gone && !asked->pinned))
+	if (kept == NULL)
 		return NULL;
 	if (kept->git == NULL)
 		kept->git = resolve_git_copy(asked->git);

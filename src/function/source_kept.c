@@ -267,9 +267,7 @@ static void waits_tell(
 static void tree_fetched(
 	void *ctx, struct source *source, const json_t *report, const struct fault *f)
 {
-	struct kept *kept = ctx;
-	kept->gone |= source == NULL && f->kind == FAULT_NOT_FOUND;
-	waits_tell(kept, source, report, f);
+	waits_tell(ctx, source, report, f);
 }
 
 static void tree_fetch(struct kept *kept)

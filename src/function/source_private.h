@@ -42,7 +42,6 @@ struct kept {
 	unsigned holds, builds;
 	bool replaced; /* another has its key: goes when nobody holds it any more */
 	bool checked;  /* the tree was looked at since the start */
-	bool gone;     /* its tree went, and cannot be had again: no branch means it any more */
 	struct tree_wait *waits;
 };
 

@@ -256,21 +256,6 @@ class Repositories(Case):
         self.works(urls[1], "kept")
         self.works(urls[1], "new", cache_bust=True)
 
-    def test_a_branch_whose_commit_is_gone(self):
-        repository = self.repository("rewritten", {"a.go": package("rewritten", '"old"')})
-        self.works(self.url("rewritten"), "old")
-        server.stop()
-        for name in os.listdir(os.path.join(server.state, "sources")):
-            shutil.rmtree(os.path.join(server.state, "sources", name))
-        server.start()
-        repository.commit({"a.go": package("rewritten", '"new"')})
-        repository.git("gc", "--quiet", "--prune=now")
-        self.works(self.url("rewritten"), "old")  # it is remembered, and so is the program
-        answer = server.call(self.url("rewritten"), "F() + `1`")
-        self.assertEqual((answer.status, answer.code), (404, "version_not_found"), answer)
-        self.works(self.url("rewritten"), "new2", call="F() + `2`")
-        self.works(self.url("rewritten"), "new")
-
 
 class Policy(Case):
     def test_schemes_are_the_configurations(self):
