@@ -152,12 +152,12 @@ int spawn_jailer(const struct node *n, unsigned i, struct spawned *s, struct fau
 
 static void end_now(pid_t *pid)
 {
-	if (*pid <= 0)
-		return;
-	(void)kill(*pid, SIGKILL);
-	while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	*pid = 0;
+	if (*pid > 0) {
+		(void)kill(*pid, SIGKILL);
+		while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	*pid = 0; /* also where fork(2) failed */
 }
 
 void spawn_end(struct spawned *s)

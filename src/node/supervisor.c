@@ -180,7 +180,6 @@ static void all_end(struct supervisor *s)
 	s->control = -1;
 	spawn_wait(s->server, s->jailers, s->node->jailers);
 	s->server = 0;
-	memset(s->jailers, 0, sizeof(s->jailers));
 	supervisor_clean(s->node);
 }
 
@@ -261,7 +260,6 @@ static void jailer_lost(struct supervisor *s, unsigned i)
 {
 	log_error("jailer %u died; its jails are ended and another is started", i);
 	rest_after(s, s->jailers_ns[i], JAILER_REST_MS);
-	s->jailers[i].jailer = 0;
 	spawn_end(&s->jailers[i]);
 	jailer_clean(s, i);
 }
@@ -275,9 +273,8 @@ static void child_ended(struct supervisor *s, pid_t pid)
 			one->helpers[k] = one->helpers[k] == pid ? 0 : one->helpers[k];
 		if (one->jailer != pid)
 			continue;
-		if (s->stopping)
-			one->jailer = 0;
-		else
+		one->jailer = 0;
+		if (!s->stopping)
 			jailer_lost(s, i);
 	}
 }
