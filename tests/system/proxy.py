@@ -28,7 +28,24 @@ def source(name):
 
 
 # Of a package of Go's: Sleep says "slept" after so many milliseconds.
-SLEEP = 'import "time"\n\nfunc Sleep(ms int) string {\n\ttime.Sleep(time.Duration(ms) * time.Millisecond)\n\treturn "slept"\n}\n'
+# Mark says in a file that it has begun (sky.marked) and sleeps.
+SLEEP = """import (
+	"os"
+	"time"
+)
+
+func Sleep(ms int) string {
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	return "slept"
+}
+
+func Mark(ms int) string {
+	if err := os.WriteFile("/tmp/mark", nil, 0o600); err != nil {
+		return err.Error()
+	}
+	return Sleep(ms)
+}
+"""
 
 
 def heavy(name, depth=12):

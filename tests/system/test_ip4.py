@@ -242,9 +242,11 @@ class Bridged(Networks):
         self.all_free(self.server, 1)
 
     def test_a_jail_killed_from_outside(self):
-        thread, got = self.background(self.server, "Sleep(1400)", ip4="one")
+        thread, got = self.background(self.server, "Mark(1400)", ip4="one")
         address = self.holder(self.server)[0]
-        os.kill(sky.until(lambda: self.jail_of(self.server, address), 3, "a jail"), signal.SIGKILL)
+        pid = sky.until(lambda: self.jail_of(self.server, address), 3, "a jail")
+        sky.until(lambda: sky.marked(pid), what="the call")
+        os.kill(pid, signal.SIGKILL)
         thread.join()
         self.assertEqual(got[0].status, 422, got[0])
         self.all_free(self.server, 2)

@@ -372,8 +372,9 @@ class Jailers(State):
         self.warm(own)
         for which in (0, 1):
             waiting = sky.until(own.waiting_jail, 2, "the waiting jail")
-            thread, got = self.begin(own, S, "Sleep(15000)")
-            sky.until(own.running, what="the call")
+            thread, got = self.begin(own, S, "Mark(15000)")
+            # A call that is not begun when its jail ends is answered by the next.
+            sky.until(lambda: sky.marked(waiting[1]), what="the call")
             os.kill(waiting[which], signal.SIGKILL)
             thread.join(5)
             self.assertEqual((got[0].status, got[0].code), (422, "function_killed"), got[0])

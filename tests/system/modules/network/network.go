@@ -147,6 +147,14 @@ func Sleep(ms int) string {
 	return "slept"
 }
 
+// Mark says in a file that it has begun, and sleeps.
+func Mark(ms int) string {
+	if err := os.WriteFile("/tmp/mark", nil, 0o600); err != nil {
+		return err.Error()
+	}
+	return Sleep(ms)
+}
+
 // End ends in the way that is named.
 func End(how string) string {
 	switch how {
