@@ -20,6 +20,8 @@ import xml.etree.ElementTree as ElementTree
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(TOP, "build", "test")
 GO = os.path.join(TOP, "build", "go")
+# CI is asked whether a change is good: what fails once and then passes is told, and is no answer to that.
+AGAIN = ("--again",) if os.environ.get("CI") == "true" else ()
 USUAL = ["unit", "driver", "http", "system"]
 NOT_HERE = 77  # the status of a suite that cannot be run on this machine
 
@@ -247,6 +249,7 @@ class Parts:
     def island(self, name, *options):
         path = os.path.join(TOP, "tests/system/run.py")
         self.prepare()
+        options += AGAIN
         temporary = os.path.join(WORK, "tmp")
         os.makedirs(temporary, exist_ok=True)
         # What the program keeps until its end is no leak; jails are started and errors found with sanitizers as without.
@@ -260,6 +263,7 @@ class Parts:
         shard = os.environ.get("SKY_SHARD")
         if shard:
             options += ("--shard", shard)
+        options += AGAIN
         return Suite("vm", [sys.executable, os.path.join(TOP, "tests/vm/run.py"), *options], read_closing, 4500 if "--quick" in options else 12000)
 
     def vm_quick(self):

@@ -30,6 +30,7 @@ GUEST = os.path.join(os.path.dirname(HERE), "vm")
 # The machine of --guest has all that tests look for but what had to be fetched before, outside of it: how reasons to skip there
 # may begin. Any other is a failure.
 GUEST_SKIPS = ("the proxy is not reachable", "there is no file:///", "pip does not bring ")
+AGAIN = 3
 LONG = 200  # seconds after which a test that runs on says where it is
 
 import sky  # noqa: E402
@@ -151,6 +152,33 @@ def run_module(name, patterns, part, skips):
     return result.passed, result.bad, len(result.skipped), result.slow
 
 
+def side_by_side(jobs, modules):
+    """What came of all of them, each as run_module takes it."""
+    passed, bad, skipped, slow = 0, set(), 0, []
+    with concurrent.futures.ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
+        try:
+            for done in [pool.submit(run_module, *module) for module in modules]:
+                one = done.result()
+                passed, bad, skipped, slow = passed + one[0], bad | one[1], skipped + one[2], slow + one[3]
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return passed, bad, skipped, slow
+
+
+def passes_alone(bad, skips):
+    """Which of those that failed pass when they are run again with nothing beside them. Said aloud: each is a fault of the test,
+    or one of the program that is rare, and is to be looked for; but it tells nothing of the change that CI is asked about."""
+    good = set()
+    for test in sorted(bad):
+        print("again %s, alone" % test, flush=True)
+        passed, failed, _, _ = side_by_side(1, [(test.split(".")[0], [test], None, skips)]) if test.count(".") == 2 else (0, bad, 0, [])
+        if passed and not failed:
+            good.add(test)
+            print("twice %s failed, then passed" % test, flush=True)
+    return good
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--binary", required=True)
@@ -159,6 +187,7 @@ def main():
     options.add_argument("--jobs", type=int, default=5, metavar="N", help="so many modules of tests side by side (5)")
     options.add_argument("--user", action="store_true", help="those that run others again as an ordinary user, and only those")
     options.add_argument("--guest", action="store_true", help="all, and those that take the machine for theirs; nothing is skipped")
+    options.add_argument("--again", action="store_true", help="those that failed, if they are %d at most, once more by themselves" % AGAIN)
     options.add_argument("--slowest", type=int, default=0, metavar="N", help="name the N slowest tests")
     options.add_argument("--shard", type=shard, metavar="K/N", help="the K-th of N parts of the classes")
     options.add_argument("patterns", nargs="*")
@@ -186,15 +215,11 @@ def main():
         if given.guest:
             sys.path.insert(0, GUEST)
             names[:0] = sorted(name[:-3] for name in os.listdir(GUEST) if name.startswith("test_") and name.endswith(".py"))
-        with concurrent.futures.ProcessPoolExecutor(given.jobs, multiprocessing.get_context("fork")) as pool:
-            skips = GUEST_SKIPS if given.guest else None
-            try:
-                for done in [pool.submit(run_module, name, given.patterns, given.shard, skips) for name in names]:
-                    one = done.result()
-                    passed, bad, skipped, slow = passed + one[0], bad | one[1], skipped + one[2], slow + one[3]
-            except KeyboardInterrupt:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        skips = GUEST_SKIPS if given.guest else None
+        passed, bad, skipped, slow = side_by_side(given.jobs, [(name, given.patterns, given.shard, skips) for name in names])
+        if given.again and len(bad) <= AGAIN:
+            good = passes_alone(bad, skips)
+            passed, bad = passed + len(good), bad - good
     except (KeyboardInterrupt, concurrent.futures.process.BrokenProcessPool) as error:
         print("interrupted: %s" % error)
         bad.add("interrupted")

@@ -198,11 +198,12 @@ class Privileges(Attack):
         self.assertEqual(self.typed("Directory"), "/tmp")
 
     def sleeper(self):
-        """The driver's and the stub's pid of each jail, of which one sleeps and none is about to end."""
-        thread = threading.Thread(target=server.typed, args=(H, "Sleep", 1200))
+        """The driver's and the stub's pid of each jail, of which one sleeps and none is about to end: it first, for it soon will."""
+        thread = threading.Thread(target=server.typed, args=(H, "Mark", 1200))
         thread.start()
         self.addCleanup(thread.join)
-        for pids in sky.until(self.whole, what="a call, and nothing that ends"):
+        jails = sky.until(self.whole, what="a call, and nothing that ends")
+        for pids in sorted(jails, key=lambda pids: not any(sky.marked(pid) for pid in pids)):
             driver, stub = sorted(pids, key=lambda pid: -int(sky.status(pid)["NSpid"].split()[-1]))
             yield driver, stub
 
@@ -593,7 +594,7 @@ class Frames(Attack):
         seen = set()
 
         def watch():
-            time.sleep(0.3)
+            sky.until(server.running, what="the call")
             seen.update(server.jail_pids())
 
         watcher = threading.Thread(target=watch)

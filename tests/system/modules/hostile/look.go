@@ -149,6 +149,14 @@ func Identity() map[string]any {
 		"ppid": os.Getppid(), "capget": name(errno), "caps": set, "hostname": host}
 }
 
+// Mark says in a file that it has begun, and waits.
+func Mark(ms int) string {
+	if err := os.WriteFile("/tmp/mark", nil, 0o600); err != nil {
+		return err.Error()
+	}
+	return Sleep(ms)
+}
+
 // Sleep waits.
 func Sleep(ms int) string {
 	time.Sleep(time.Duration(ms) * time.Millisecond)
