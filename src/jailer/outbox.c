@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -51,4 +52,30 @@ void outbox_flush(struct outbox *box)
 	}
 	box->last = &box->first;
 	loop_watch_room(box->loop, box->socket, false);
+}
+
+void outbox_failed(struct outbox *box, const struct jailer_request *request,
+	const struct outbox_failure *failure)
+{
+	struct jailer_event event = {.type = JAILER_FAILED,
+		.kind = request->kind,
+		.id = request->id,
+		.full = failure->full,
+		.taken = failure->taken};
+	(void)snprintf(event.text, sizeof(event.text), "%.255s", failure->why);
+	outbox_send(box, &event, -1);
+}
+
+void outbox_released(struct outbox *box, uint32_t address)
+{
+	struct jailer_event event = {.type = JAILER_RELEASED, .address = address};
+	if (address != 0)
+		outbox_send(box, &event, -1);
+}
+
+void outbox_refused(struct outbox *box, const struct jailer_request *request,
+	const struct outbox_failure *failure)
+{
+	outbox_failed(box, request, failure);
+	outbox_released(box, request->address);
 }

@@ -49,31 +49,6 @@ static void close_all(int *fds, unsigned count)
 
 /* ---- events to the server ---- */
 
-struct failure {
-	bool full;
-	enum jailer_taken taken;
-	const char *why;
-};
-
-static void failed_send(
-	struct jailer *j, const struct jailer_request *request, const struct failure *failure)
-{
-	struct jailer_event event = {.type = JAILER_FAILED,
-		.kind = request->kind,
-		.id = request->id,
-		.full = failure->full,
-		.taken = failure->taken};
-	(void)snprintf(event.text, sizeof(event.text), "%.255s", failure->why);
-	outbox_send(&j->out, &event, -1);
-}
-
-static void released_send(struct jailer *j, uint32_t address)
-{
-	struct jailer_event event = {.type = JAILER_RELEASED, .address = address};
-	if (address != 0)
-		outbox_send(&j->out, &event, -1);
-}
-
 /* Administrators find it by that, beside what the system's own tools list. */
 static void numbered_send(struct jailer *j, const struct slot *slot)
 {
@@ -86,18 +61,10 @@ static void numbered_send(struct jailer *j, const struct slot *slot)
 	outbox_send(&j->out, &event, -1);
 }
 
-static const struct failure no_files = {.why = JAILER_NO_FILES};
-static const struct failure killed_early = {.why = "killed before it started"};
-static const struct failure address_in_use = {
+static const struct outbox_failure no_files = {.why = JAILER_NO_FILES};
+static const struct outbox_failure killed_early = {.why = "killed before it started"};
+static const struct outbox_failure address_in_use = {
 	.taken = JAILER_TAKEN_BY_JAIL, .why = "the address is in no pool, or a jail has it"};
-
-/* It never came to a slot. */
-static void refused_send(
-	struct jailer *j, const struct jailer_request *request, const struct failure *failure)
-{
-	failed_send(j, request, failure);
-	released_send(j, request->address);
-}
 
 /* ---- starting ---- */
 
@@ -134,7 +101,8 @@ static void jail_make(struct jailer *j, struct slot *slot, const struct waiting 
 		jail_start(j, slot, w);
 		return;
 	}
-	failed_send(j, &w->request, &(struct failure){.full = f.kind == FAULT_FULL, .why = f.text});
+	outbox_failed(&j->out, &w->request,
+		&(struct outbox_failure){.full = f.kind == FAULT_FULL, .why = f.text});
 	slot_remove(&j->slots, slot);
 }
 
@@ -176,7 +144,7 @@ static void slots_assign(struct jailer *j)
 		if (slot != NULL)
 			jail_start(j, slot, w);
 		else
-			refused_send(j, &w->request, &address_in_use);
+			outbox_refused(&j->out, &w->request, &address_in_use);
 		waiting_free(w);
 	}
 	wanted += j->making_fails ? 0 : j->setup->stock;
@@ -194,7 +162,8 @@ static void stock_fails(struct jailer *j, bool full, const char *why)
 		if ((*at)->request.kind != JAIL_EXEC)
 			continue;
 		struct waiting *w = waiting_take(j, at);
-		failed_send(j, &w->request, &(struct failure){.full = full, .why = why});
+		outbox_failed(
+			&j->out, &w->request, &(struct outbox_failure){.full = full, .why = why});
 		waiting_free(w);
 		return;
 	}
@@ -229,12 +198,12 @@ static void slot_made(struct jailer *j, struct slot *slot, const struct helper_d
 		return;
 	}
 	if (done->failed) {
-		const struct failure failure = {.full = done->full != 0,
+		const struct outbox_failure failure = {.full = done->full != 0,
 			.taken = done->taken ? JAILER_TAKEN_BY_HOST : JAILER_TAKEN_NOT,
 			.why = done->text};
-		failed_send(j, &w->request, &failure);
+		outbox_failed(&j->out, &w->request, &failure);
 	} else if (slot->killed) {
-		failed_send(j, &w->request, &killed_early);
+		outbox_failed(&j->out, &w->request, &killed_early);
 		slot_remove(&j->slots, slot);
 	} else {
 		jail_make(j, slot, w);
@@ -252,7 +221,7 @@ static int helper_read(struct jailer *j, struct helper *h)
 	if (help == SLOTS_MADE)
 		slot_made(j, slot, &done);
 	else if (help == SLOTS_REMOVED)
-		released_send(j, done.job.address);
+		outbox_released(&j->out, done.job.address);
 	slots_assign(j);
 	return 0;
 }
@@ -333,7 +302,7 @@ static void request_kill(struct jailer *j, uint64_t id)
 	for (struct waiting **at = &j->first; *at != NULL; at = &(*at)->next) {
 		if ((*at)->request.id == id) {
 			struct waiting *w = waiting_take(j, at);
-			refused_send(j, &w->request, &killed_early);
+			outbox_refused(&j->out, &w->request, &killed_early);
 			waiting_free(w);
 			return;
 		}
@@ -374,51 +343,54 @@ static bool start_is_sound(const struct jailer_request *r)
 	       r->kind != JAIL_SEED && (r->kind == JAIL_EXEC_NET) == (r->address != 0);
 }
 
+/* Takes the descriptors over. */
+static void request_start(struct jailer *j, struct waiting *in)
+{
+	const bool stocked = in->request.kind == JAIL_EXEC;
+	if (in->request.kind == JAIL_EXEC_NET && !address_allowed(j, in->request.address)) {
+		outbox_refused(&j->out, &in->request, &address_in_use);
+		close_all(in->fds, JAILER_START_FDS);
+		return;
+	}
+	struct slot *ready = stocked && j->first == NULL ? slot_take_ready(&j->slots) : NULL;
+	if (ready != NULL) {
+		jail_start(j, ready, in);
+		close_all(in->fds, JAILER_START_FDS);
+	} else {
+		struct waiting *w = mem_alloc(sizeof(*w));
+		*w = *in;
+		*j->last = w;
+		j->last = &w->next;
+	}
+	slots_assign(j);
+}
+
 /* 1: handled; 0: nothing there; -1: the server is gone or talks nonsense. */
 static int request_read(struct jailer *j)
 {
 	struct waiting in = {.fds = {-1, -1, -1, -1}};
+	const struct jailer_request *r = &in.request;
 	unsigned count = JAILER_START_FDS;
 	ssize_t n =
 		fdpass_receive(j->setup->socket, &in.request, sizeof(in.request), in.fds, &count);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
-	if (n < 0 && errno == EMFILE && start_is_sound(&in.request)) {
-		refused_send(j, &in.request, &no_files);
+	if (n < 0 && errno == EMFILE && start_is_sound(r)) {
+		outbox_refused(&j->out, r, &no_files);
 		return 1;
 	}
-	if (n != (ssize_t)sizeof(in.request) || in.request.id == 0)
+	if (n != (ssize_t)sizeof(in.request) || r->id == 0)
 		return -1;
-	if (in.request.type == JAILER_KILL && count == 0) {
-		request_kill(j, in.request.id);
-		return 1;
-	}
-	if ((in.request.type == JAILER_REST || in.request.type == JAILER_WAKE) && count == 0) {
-		request_rest(j, &in.request);
-		return 1;
-	}
-	if (!start_is_sound(&in.request) || count != JAILER_START_FDS) {
+	if (r->type == JAILER_KILL && count == 0) {
+		request_kill(j, r->id);
+	} else if ((r->type == JAILER_REST || r->type == JAILER_WAKE) && count == 0) {
+		request_rest(j, r);
+	} else if (start_is_sound(r) && count == JAILER_START_FDS) {
+		request_start(j, &in);
+	} else {
 		close_all(in.fds, count);
 		return -1;
 	}
-	if (in.request.kind == JAIL_EXEC_NET && !address_allowed(j, in.request.address)) {
-		refused_send(j, &in.request, &address_in_use);
-		close_all(in.fds, JAILER_START_FDS);
-		return 1;
-	}
-	struct slot *ready = in.request.kind == JAIL_EXEC && j->first == NULL
-				     ? slot_take_ready(&j->slots)
-				     : NULL;
-	if (ready != NULL) {
-		jail_start(j, ready, &in);
-		close_all(in.fds, JAILER_START_FDS);
-	} else {
-		struct waiting *w = mem_alloc(sizeof(*w));
-		*w = in;
-		*j->last = w;
-		j->last = &w->next;
-	}
-	slots_assign(j);
 	return 1;
 }
 

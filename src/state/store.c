@@ -13,8 +13,8 @@
 #include "base/buf.h"
 #include "base/defer.h"
 #include "base/log.h"
+#include "state/database.h"
 
-#include <errno.h>
 #include <semaphore.h>
 #include <sodium.h>
 #include <sqlite3.h>
@@ -27,7 +27,7 @@
 #include <uv.h>
 
 enum {
-	VERSION = 1,          /* of the tables, in user_version */
+	VERSION = 1,          /* of the tables */
 	PROOF = 16,           /* bytes of a row's digest */
 	WAITING_MAX = 200000, /* changes kept while nothing can be written */
 	RETRY_SECONDS = 1,
@@ -94,117 +94,20 @@ struct store {
 
 /* ---- opening ---- */
 
-static int pragmas_set(sqlite3 *db)
-{
-	static const char *const all[] = {"PRAGMA locking_mode = EXCLUSIVE",
-		"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
-		"PRAGMA journal_size_limit = 4194304", "PRAGMA temp_store = MEMORY"};
-	int keep = 1;
-	(void)sqlite3_busy_timeout(db, 5000);
-	(void)sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		int did = sqlite3_exec(db, all[i], NULL, NULL, NULL);
-		if (did != SQLITE_OK)
-			return did;
-	}
-	return SQLITE_OK;
-}
-
-/* Its one number, or -1. */
-static int64_t number_ask(sqlite3 *db, const char *sql)
-{
-	sqlite3_stmt *statement = NULL;
-	int64_t number = -1;
-	if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK &&
-		sqlite3_step(statement) == SQLITE_ROW)
-		number = sqlite3_column_int64(statement, 0);
-	(void)sqlite3_finalize(statement);
-	return number;
-}
-
-/* 0: it can be used. Else *why says what is wrong with it. */
-static int database_check(sqlite3 *db, char *why, size_t size)
-{
-	sqlite3_stmt *check = NULL;
-	int did = pragmas_set(db);
-	if (did == SQLITE_OK)
-		did = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &check, NULL);
-	if (did == SQLITE_OK && sqlite3_step(check) != SQLITE_ROW)
-		did = sqlite3_errcode(db);
-	(void)snprintf(why, size, "%s", sqlite3_errmsg(db));
-	const char *word = did == SQLITE_OK ? (const char *)sqlite3_column_text(check, 0) : NULL;
-	if (word != NULL && strcmp(word, "ok") != 0) {
-		(void)snprintf(why, size, "%s", word);
-		did = SQLITE_CORRUPT;
-	}
-	(void)sqlite3_finalize(check);
-	const int64_t version = did == SQLITE_OK ? number_ask(db, "PRAGMA user_version") : 0;
-	if (version != 0 && version != VERSION) {
-		(void)snprintf(why, size, "its tables are of version %lld, not %d",
-			(long long)version, VERSION);
-		did = SQLITE_CORRUPT;
-	}
-	return did;
-}
-
-static int database_open(const char *file, sqlite3 **db, char *why, size_t size)
-{
-	int did = sqlite3_open_v2(
-		file, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (did == SQLITE_OK)
-		did = database_check(*db, why, size);
-	else
-		(void)snprintf(why, size, "%s", *db != NULL ? sqlite3_errmsg(*db) : "no memory");
-	if (did == SQLITE_OK)
-		return 0;
-	(void)sqlite3_close(*db);
-	*db = NULL;
-	return did;
-}
-
-/* One that was moved aside before goes. */
-static void move_aside(const char *file, const char *why)
-{
-	static const char *const tails[] = {"", "-wal", "-shm"};
-	log_error("%s cannot be read (%s): it is moved to %s.bad and begun anew; what it knew is "
-		  "fetched and built again",
-		file, why, file);
-	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
-		defer_free char *from = mem_printf("%s%s", file, tails[i]);
-		defer_free char *to = mem_printf("%s.bad%s", file, tails[i]);
-		if (rename(from, to) < 0 && errno != ENOENT && unlink(from) < 0)
-			log_error("%s cannot be moved: %s", from, strerror(errno));
-	}
-}
-
-/* That there is no room, or that somebody else has it, is no fault of the file's. */
-static bool is_damage(int code)
-{
-	switch (code & 0xff) {
-	case SQLITE_FULL:
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-	case SQLITE_NOMEM:
-		return false;
-	default:
-		return true;
-	}
-}
-
 static void reopen(struct store *store)
 {
 	char why[300];
-	int did = database_open(store->file, &store->db, why, sizeof(why));
-	if (did != 0 && is_damage(did)) {
-		move_aside(store->file, why);
-		did = database_open(store->file, &store->db, why, sizeof(why));
+	int did = database_open(store->file, VERSION, &store->db, why, sizeof(why));
+	if (did != 0 && database_is_damaged(did)) {
+		database_move_aside(store->file, why);
+		did = database_open(store->file, VERSION, &store->db, why, sizeof(why));
 	}
 	if (did != 0)
 		log_error("%s cannot be opened (%s): nothing is known at this start; tried again "
 			  "when there is something to write",
 			store->file, why);
 	store->anew = did != 0;
-	store->made = store->db != NULL && number_ask(store->db, "PRAGMA user_version") == VERSION;
+	store->made = store->db != NULL && database_version(store->db) == VERSION;
 }
 
 struct store *store_open(const char *file)
@@ -281,8 +184,8 @@ void store_load(struct store *store, enum store_table table,
 		return;
 	(void)sqlite3_close(store->db);
 	store->db = NULL;
-	if (is_damage(did))
-		move_aside(store->file, why);
+	if (database_is_damaged(did))
+		database_move_aside(store->file, why);
 	reopen(store);
 }
 
@@ -402,8 +305,9 @@ static int tables_make(struct store *store)
 static int late_open(struct store *store)
 {
 	char why[300];
-	return store->db != NULL ? SQLITE_OK
-				 : database_open(store->file, &store->db, why, sizeof(why));
+	return store->db != NULL
+		       ? SQLITE_OK
+		       : database_open(store->file, VERSION, &store->db, why, sizeof(why));
 }
 
 static int group_write(struct store *store)
