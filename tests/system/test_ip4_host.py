@@ -69,8 +69,9 @@ class Kills(Networks):
         before = self.host.picture()
         own = self.island().start()
         self.addCleanup(own.close)
+        self.served(own)
         for _ in range(3):
-            self.background(own, "Sleep(3000)")
+            self.background(own, "Sleep(%d)" % (3000 * sky.SLOW))
         sky.until(lambda: len(self.links(own)) == 3, 5, "three links")
         self.kill_all(own)
         self.assertNotEqual(self.host.picture(), before)

@@ -82,7 +82,7 @@ def main():
     given = sys.argv[1:]
     options = [word for word in given if word != "--quick"]
     try:
-        found = {} if set(given) <= {"--quick", "--again"} else brought()
+        found = {} if "--quick" in given and set(given) <= {"--quick", "--again"} else brought()
         quick = "--quick" in given
         return guest.run(command([*options, *(QUICK if quick else ())]), FEW if quick else WHOLE, found)
     except guest.NotHere as why:
